@@ -1,0 +1,136 @@
+/* Our own files; see path.h. */
+#include "base/path.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/text.h"
+
+int bb_path_mkdirs(const char *path, mode_t mode, struct bb_err *err)
+{
+	BB_AUTO_FREE char *copy = strdup(path);
+
+	if (copy == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	for (char *slash = copy + 1; slash != NULL && *copy != '\0';) {
+		slash = strchr(slash, '/');
+		if (slash != NULL)
+			*slash = '\0';
+		if (mkdir(copy, mode) < 0 && errno != EEXIST)
+			return bb_err_errno(err, "cannot make directory '%s'", copy);
+		if (slash == NULL)
+			break;
+		*slash++ = '/';
+	}
+	return 0;
+}
+
+int bb_path_read(const char *path, int nofollow, struct bb_buf *b, struct bb_err *err)
+{
+	BB_AUTO_CLOSE int fd = -1;
+	struct stat st;
+	int r;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (nofollow ? O_NOFOLLOW : 0));
+	if (fd < 0)
+		return bb_err_errno(err, "cannot read '%s'", path);
+	if (fstat(fd, &st) < 0)
+		return bb_err_errno(err, "cannot read '%s'", path);
+	if (!S_ISREG(st.st_mode))
+		return bb_err_set(err, -EINVAL, "'%s' is not a regular file", path);
+	r = bb_fd_read_to_end(fd, b);
+	if (r == -EMSGSIZE)
+		return bb_err_set(err, r, "'%s' is larger than %zu bytes", path, b->cap);
+	if (r < 0)
+		return bb_err_set(err, r, "cannot read '%s': %s", path, bb_err_name(r));
+	return 0;
+}
+
+int bb_path_write_atomic(const char *path, const void *p, size_t n, mode_t mode, struct bb_err *err)
+{
+	BB_AUTO_FREE char *temp = bb_text_printf("%s.new.%ld", path, (long)getpid());
+	BB_AUTO_CLOSE int fd = -1;
+	int r;
+
+	if (temp == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0)
+		return bb_err_errno(err, "cannot write '%s'", temp);
+	r = bb_fd_write_all(fd, p, n);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	if (r == 0 && rename(temp, path) < 0)
+		r = -errno;
+	if (r < 0) {
+		(void)unlink(temp);
+		return bb_err_set(err, r, "cannot write '%s': %s", path, bb_err_name(r));
+	}
+	return 0;
+}
+
+static int remove_at(int dirfd, const char *name, dev_t dev, int depth)
+{
+	BB_AUTO_CLOSE int fd = -1;
+	struct dirent *entry;
+	struct stat st;
+	DIR *dir;
+	int r = 0;
+
+	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -errno;
+	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_dev != dev || depth > 512)
+		return -EXDEV;
+	dir = fdopendir(fd);
+	if (dir == NULL)
+		return -errno;
+	while (r == 0 && (entry = readdir(dir)) != NULL) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		r = remove_at(fd, entry->d_name, dev, depth + 1);
+	}
+	(void)bb_take_fd(&fd);
+	(void)closedir(dir);
+	if (r == 0 && unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		r = -errno;
+	return r;
+}
+
+int bb_path_remove_tree(const char *path, struct bb_err *err)
+{
+	struct stat st;
+	int r;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : bb_err_errno(err, "cannot remove '%s'", path);
+	r = remove_at(AT_FDCWD, path, st.st_dev, 0);
+	if (r < 0)
+		return bb_err_set(err, r, "cannot remove '%s': %s", path, bb_err_name(r));
+	return 0;
+}
+
+char *bb_path_self_dir(void)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	char *slash;
+
+	if (n <= 0)
+		return NULL;
+	path[n] = '\0';
+	slash = strrchr(path, '/');
+	if (slash == NULL)
+		return NULL;
+	*slash = '\0';
+	return strdup(path);
+}
