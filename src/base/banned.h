@@ -20,7 +20,7 @@
 #undef sprintf
 #undef vsprintf
 #undef strtok
-#pragma GCC poison alloca strcpy strcat strncpy strncat sprintf vsprintf strtok atoi atol atof gets \
-	system popen mktemp tempnam tmpnam localtime gmtime ctime asctime
+#pragma GCC poison alloca strcpy strcat strncpy strncat sprintf vsprintf strtok atoi atol atof \
+	gets system popen mktemp tempnam tmpnam localtime gmtime ctime asctime
 
 #endif

@@ -40,12 +40,13 @@ static inline void bb_cleanup_file(FILE **f)
 #define BB_AUTO_FREE   __attribute__((cleanup(bb_cleanup_ptr)))
 #define BB_AUTO_FCLOSE __attribute__((cleanup(bb_cleanup_file)))
 
-/* BB_DEFINE_AUTO(store, store_free) defines the cleanup for `BB_AUTO(store) struct store *s = NULL`. */
-#define BB_DEFINE_AUTO(name, free_fn)                                                              \
-	static inline void bb_auto_##name(struct name **p)                                         \
-	{                                                                                          \
-		free_fn(*p);                                                                       \
-		*p = NULL;                                                                         \
+/* BB_DEFINE_AUTO(store, store_free) defines the cleanup for `BB_AUTO(store) struct store *s =
+ * NULL`. */
+#define BB_DEFINE_AUTO(name, free_fn)                      \
+	static inline void bb_auto_##name(struct name **p) \
+	{                                                  \
+		free_fn(*p);                               \
+		*p = NULL;                                 \
 	}
 #define BB_AUTO(name) __attribute__((cleanup(bb_auto_##name)))
 
@@ -59,11 +60,11 @@ static inline int bb_take_fd(int *fd)
 }
 
 /* Returns the pointer and leaves NULL. */
-#define bb_take_ptr(p)                                                                             \
-	({                                                                                         \
-		__typeof__(*(p)) bb_taken = *(p);                                                  \
-		*(p) = NULL;                                                                       \
-		bb_taken;                                                                          \
+#define bb_take_ptr(p)                            \
+	({                                        \
+		__typeof__(*(p)) bb_taken = *(p); \
+		*(p) = NULL;                      \
+		bb_taken;                         \
 	})
 
 #define BB_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -7,7 +7,8 @@
 
 uint64_t bb_clock_ms(void); /* CLOCK_MONOTONIC */
 uint64_t bb_clock_us(void);
-/* Milliseconds left until deadline_ms (bb_clock_ms() units), 0 when past, at most INT_MAX: for poll. */
+/* Milliseconds left until deadline_ms (bb_clock_ms() units), 0 when past, at most INT_MAX: for
+ * poll. */
 int bb_clock_left_ms(uint64_t deadline_ms);
 
 #define BB_CLOCK_UTC_MAX 32

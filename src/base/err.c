@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 
 static const char *const code_names[] = {
-	"refused by policy", "usage error",     "missing component", "deadline passed",
+	"refused by policy", "usage error",      "missing component", "deadline passed",
 	"guest failure",     "bundle part died", "limit reached",
 };
 _Static_assert(BB_ARRAY_LEN(code_names) == BB_NUM_CODES, "one name for each BB_E_ code");

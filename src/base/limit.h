@@ -5,42 +5,47 @@
 #define BB_BASE_LIMIT_H
 
 /* The stream (mux/). */
-#define LIMIT_MUX_STREAMS	1024	   /* open streams a session: an agent with its children needs tens */
-#define LIMIT_MUX_WINDOW	(256 * 1024) /* bytes of credit a stream starts with (yamux) */
-#define LIMIT_MUX_WINDOW_MAX	(1024 * 1024) /* credit may grow to this for streams that drain fast */
-#define LIMIT_MUX_FRAME		(64 * 1024) /* bytes of data a frame: bounds the buffer on both sides */
-#define LIMIT_MUX_BUFFERED	(16 * 1024 * 1024) /* bytes received and not yet taken, whole session */
+#define LIMIT_MUX_STREAMS 1024 /* open streams a session: an agent with its children needs tens */
+#define LIMIT_MUX_WINDOW  (256 * 1024) /* bytes of credit a stream starts with (yamux) */
+#define LIMIT_MUX_WINDOW_MAX                                                               \
+	(1024 * 1024)               /* credit may grow to this for streams that drain fast \
+				     */
+#define LIMIT_MUX_FRAME (64 * 1024) /* bytes of data a frame: bounds the buffer on both sides */
+#define LIMIT_MUX_BUFFERED                                                    \
+	(16 * 1024 * 1024) /* bytes received and not yet taken, whole session \
+			    */
 
 /* Guest protocol (mux/proto.h). */
-#define LIMIT_PROTO_OPEN	4096	   /* bytes of the service header of a stream */
-#define LIMIT_PROTO_FRAME	65536	   /* bytes of one exec or file frame body */
-#define LIMIT_EXEC_SESSIONS	64	   /* processes started by the operator at a time */
-#define LIMIT_EXEC_ARGS		512	   /* argv and env entries each */
-#define LIMIT_EXEC_RING		(256 * 1024) /* bytes of output kept for a later attach */
+#define LIMIT_PROTO_OPEN    4096         /* bytes of the service header of a stream */
+#define LIMIT_PROTO_FRAME   65536        /* bytes of one exec or file frame body */
+#define LIMIT_EXEC_SESSIONS 64           /* processes started by the operator at a time */
+#define LIMIT_EXEC_ARGS     512          /* argv and env entries each */
+#define LIMIT_EXEC_RING     (256 * 1024) /* bytes of output kept for a later attach */
 
 /* Messages between our own processes (ipc/). */
-#define LIMIT_IPC_BODY		65536	   /* bytes; one datagram of a SOCK_SEQPACKET pair */
-#define LIMIT_IPC_FDS		8	   /* descriptors with one message */
+#define LIMIT_IPC_BODY 65536 /* bytes; one datagram of a SOCK_SEQPACKET pair */
+#define LIMIT_IPC_FDS  8     /* descriptors with one message */
 
 /* Egress. */
-#define LIMIT_HTTP_HEAD		(64 * 1024) /* bytes of request or response line and headers */
-#define LIMIT_HTTP_HEADERS	256
-#define LIMIT_HTTP_TARGET	(16 * 1024)
-#define LIMIT_EGRESS_REFUSED_BODY (64 * 1024) /* bytes of a refused request's body that are still read */
-#define LIMIT_EGRESS_TUNNELS	512	   /* connections from the guest at a time */
-#define LIMIT_EGRESS_LEAVES	256	   /* cached leaf certificates */
-#define LIMIT_EGRESS_LEAF_RATE	100	   /* fresh leaves a second: minting costs CPU */
-#define LIMIT_ROUTES		1024	   /* routes of a policy */
-#define LIMIT_ROUTE_PORTS	16	   /* ports of a route */
+#define LIMIT_HTTP_HEAD    (64 * 1024) /* bytes of request or response line and headers */
+#define LIMIT_HTTP_HEADERS 256
+#define LIMIT_HTTP_TARGET  (16 * 1024)
+#define LIMIT_EGRESS_REFUSED_BODY \
+	(64 * 1024)                 /* bytes of a refused request's body that are still read */
+#define LIMIT_EGRESS_TUNNELS   512  /* connections from the guest at a time */
+#define LIMIT_EGRESS_LEAVES    256  /* cached leaf certificates */
+#define LIMIT_EGRESS_LEAF_RATE 100  /* fresh leaves a second: minting costs CPU */
+#define LIMIT_ROUTES           1024 /* routes of a policy */
+#define LIMIT_ROUTE_PORTS      16   /* ports of a route */
 
 /* Recorder and logs. */
-#define LIMIT_AUDIT_RECORD	8192	   /* bytes of one record */
-#define LIMIT_AUDIT_FILE	(64 * 1024 * 1024) /* bytes of audit.jsonl; then egress denies */
-#define LIMIT_CONSOLE_LOG	(1024 * 1024) /* bytes of console.log; what comes later is dropped */
-#define LIMIT_SESSION_LOG	(16 * 1024 * 1024) /* bytes of session.log */
+#define LIMIT_AUDIT_RECORD 8192               /* bytes of one record */
+#define LIMIT_AUDIT_FILE   (64 * 1024 * 1024) /* bytes of audit.jsonl; then egress denies */
+#define LIMIT_CONSOLE_LOG  (1024 * 1024) /* bytes of console.log; what comes later is dropped */
+#define LIMIT_SESSION_LOG  (16 * 1024 * 1024) /* bytes of session.log */
 
 /* Manifests. */
-#define LIMIT_MANIFEST_FILE	(256 * 1024)
-#define LIMIT_MANIFEST_DEPTH	16
+#define LIMIT_MANIFEST_FILE  (256 * 1024)
+#define LIMIT_MANIFEST_DEPTH 16
 
 #endif

@@ -22,7 +22,8 @@ void bb_log_init(const char *program)
 
 	log_program = program;
 	for (int i = 0; wanted != NULL && i < BB_NUM_LOG_LEVELS; i++)
-		if (strcmp(wanted, level_names[i]) == 0 || (i == BB_LOG_WARN && strcmp(wanted, "warn") == 0))
+		if (strcmp(wanted, level_names[i]) == 0 ||
+		    (i == BB_LOG_WARN && strcmp(wanted, "warn") == 0))
 			log_level = (enum bb_log_level)i;
 }
 

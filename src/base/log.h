@@ -1,6 +1,6 @@
 /*
- * Logging: one line to standard error, "program: level: text". Libraries (below src/role and src/cli)
- * log at debug only; programs decide the rest. Never a secret, never raw outsider bytes.
+ * Logging: one line to standard error, "program: level: text". Libraries (below src/role and
+ * src/cli) log at debug only; programs decide the rest. Never a secret, never raw outsider bytes.
  */
 #ifndef BB_BASE_LOG_H
 #define BB_BASE_LOG_H
@@ -13,7 +13,8 @@ enum bb_log_level {
 };
 #define BB_NUM_LOG_LEVELS 4
 
-/* program lives as long as the process. Level from BOT_BOTTLE_LOG (error|warn|info|debug), default warn. */
+/* program lives as long as the process. Level from BOT_BOTTLE_LOG (error|warn|info|debug), default
+ * warn. */
 void bb_log_init(const char *program);
 void bb_log(enum bb_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -8,8 +8,8 @@
 
 #include "base/view.h"
 
-/* Decimal digits only: no sign, no space, no leading zero (but "0"), nothing behind. 0, or -EINVAL /
- * -ERANGE when above max. */
+/* Decimal digits only: no sign, no space, no leading zero (but "0"), nothing behind. 0, or -EINVAL
+ * / -ERANGE when above max. */
 int bb_num_parse_u64(struct bb_view text, uint64_t max, uint64_t *ret);
 
 /* "512M", "2G", "64K", "123" (bytes). 0, -EINVAL, -ERANGE. */

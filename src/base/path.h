@@ -1,5 +1,5 @@
-/* Files and directories of our own (state, caches, configuration). Guest-written trees are handled by
- * role/archive only. */
+/* Files and directories of our own (state, caches, configuration). Guest-written trees are handled
+ * by role/archive only. */
 #ifndef BB_BASE_PATH_H
 #define BB_BASE_PATH_H
 
@@ -11,12 +11,14 @@
 
 /* Makes the directory and its parents (each new one with mode); existing ones stay as they are. */
 int bb_path_mkdirs(const char *path, mode_t mode, struct bb_err *err);
-/* Whole file into b (whose cap is the limit). Regular files only; no symlink in the last component when
- * nofollow. */
+/* Whole file into b (whose cap is the limit). Regular files only; no symlink in the last component
+ * when nofollow. */
 int bb_path_read(const char *path, int nofollow, struct bb_buf *b, struct bb_err *err);
 /* Writes beside, fsyncs, renames over: readers see the old or the new content. */
-int bb_path_write_atomic(const char *path, const void *p, size_t n, mode_t mode, struct bb_err *err);
-/* Removes a tree; symlinks are removed, not followed; file systems are not crossed. Missing: success. */
+int bb_path_write_atomic(const char *path, const void *p, size_t n, mode_t mode,
+			 struct bb_err *err);
+/* Removes a tree; symlinks are removed, not followed; file systems are not crossed. Missing:
+ * success. */
 int bb_path_remove_tree(const char *path, struct bb_err *err);
 /* The directory of /proc/self/exe without a trailing slash, on the heap, or NULL. */
 char *bb_path_self_dir(void);

@@ -1,4 +1,5 @@
-/* Locked, wiped memory; see secret.h. One mapping a secret: there are few, and pages are not shared. */
+/* Locked, wiped memory; see secret.h. One mapping a secret: there are few, and pages are not
+ * shared. */
 #include "base/secret.h"
 
 #include <stdint.h>

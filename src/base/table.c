@@ -35,7 +35,8 @@ static size_t edit_distance(struct bb_view a, struct bb_view b)
 		row[0] = i;
 		for (size_t j = 1; j <= b.n; j++) {
 			size_t above = row[j];
-			size_t same = bb_ascii_lower(a.p[i - 1]) == bb_ascii_lower(b.p[j - 1]) ? 0 : 1;
+			size_t same =
+				bb_ascii_lower(a.p[i - 1]) == bb_ascii_lower(b.p[j - 1]) ? 0 : 1;
 
 			row[j] = min3(row[j - 1] + 1, above + 1, diagonal + same);
 			diagonal = above;

@@ -7,8 +7,8 @@
 #include "base/view.h"
 
 /*
- * Printable ASCII stays; every other byte and the backslash become \xNN. At most max_shown bytes of v
- * are shown, "..." follows when there are more. dst is always terminated; returns dst.
+ * Printable ASCII stays; every other byte and the backslash become \xNN. At most max_shown bytes of
+ * v are shown, "..." follows when there are more. dst is always terminated; returns dst.
  */
 char *bb_text_escape(char *dst, size_t cap, struct bb_view v, size_t max_shown);
 
@@ -18,7 +18,8 @@ char *bb_text_escape(char *dst, size_t cap, struct bb_view v, size_t max_shown);
 /* asprintf that returns the string or NULL. */
 char *bb_text_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Appends to a NULL-terminated heap vector; takes ownership of s. 0 or -ENOMEM (s is freed then). */
+/* Appends to a NULL-terminated heap vector; takes ownership of s. 0 or -ENOMEM (s is freed then).
+ */
 int bb_strv_push(char ***strv, char *s);
 void bb_strv_free(char **strv);
 size_t bb_strv_len(char *const *strv);

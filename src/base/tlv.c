@@ -61,17 +61,20 @@ int bb_tlv_next(struct bb_view *body, uint16_t *ret_tag, struct bb_view *ret_val
 	return 1;
 }
 
-static int store_value(const struct bb_tlv_field *f, struct bb_view value, bool is_repeat, struct bb_err *err)
+static int store_value(const struct bb_tlv_field *f, struct bb_view value, bool is_repeat,
+		       struct bb_err *err)
 {
 	switch (f->type) {
 	case BB_TLV_U32:
 		if (value.n != 4)
-			return bb_err_set(err, -EPROTO, "field %u has %zu bytes instead of 4", f->tag, value.n);
+			return bb_err_set(err, -EPROTO, "field %u has %zu bytes instead of 4",
+					  f->tag, value.n);
 		*(uint32_t *)f->out = bb_be32(value.p);
 		return 0;
 	case BB_TLV_U64:
 		if (value.n != 8)
-			return bb_err_set(err, -EPROTO, "field %u has %zu bytes instead of 8", f->tag, value.n);
+			return bb_err_set(err, -EPROTO, "field %u has %zu bytes instead of 8",
+					  f->tag, value.n);
 		*(uint64_t *)f->out = bb_be64(value.p);
 		return 0;
 	case BB_TLV_STR:
@@ -82,18 +85,21 @@ static int store_value(const struct bb_tlv_field *f, struct bb_view value, bool 
 		break;
 	}
 	if (value.n > f->max)
-		return bb_err_set(err, -EPROTO, "field %u has %zu bytes, limit %zu", f->tag, value.n, f->max);
+		return bb_err_set(err, -EPROTO, "field %u has %zu bytes, limit %zu", f->tag,
+				  value.n, f->max);
 	if (!is_repeat) {
 		*(struct bb_view *)f->out = value;
 		return 0;
 	}
 	if (*f->count >= f->repeat_max)
-		return bb_err_set(err, -EPROTO, "field %u comes more than %zu times", f->tag, f->repeat_max);
+		return bb_err_set(err, -EPROTO, "field %u comes more than %zu times", f->tag,
+				  f->repeat_max);
 	((struct bb_view *)f->out)[(*f->count)++] = value;
 	return 0;
 }
 
-int bb_tlv_read(struct bb_view body, const struct bb_tlv_field *fields, size_t count, struct bb_err *err)
+int bb_tlv_read(struct bb_view body, const struct bb_tlv_field *fields, size_t count,
+		struct bb_err *err)
 {
 	uint64_t seen = 0;
 	struct bb_view value;

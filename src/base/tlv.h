@@ -34,17 +34,18 @@ enum bb_tlv_type {
 struct bb_tlv_field {
 	uint16_t tag;
 	enum bb_tlv_type type;
-	size_t max;      /* BYTES, STR: longest value */
+	size_t max; /* BYTES, STR: longest value */
 	bool is_required;
-	void *out;       /* where the value goes; untouched when the field is absent */
-	/* Repeated field: out is an array of struct bb_view; count says how many came, at most repeat_max.
-	 * NULL: the field comes at most once. */
+	void *out; /* where the value goes; untouched when the field is absent */
+	/* Repeated field: out is an array of struct bb_view; count says how many came, at most
+	 * repeat_max. NULL: the field comes at most once. */
 	size_t *count;
 	size_t repeat_max;
 };
 
 /* Reads a whole body. Views point into body. 0, or -EPROTO with a sentence. */
-int bb_tlv_read(struct bb_view body, const struct bb_tlv_field *fields, size_t count, struct bb_err *err);
+int bb_tlv_read(struct bb_view body, const struct bb_tlv_field *fields, size_t count,
+		struct bb_err *err);
 
 /* Low level: the next field of *body, which is advanced. 1, 0 at the end, -EPROTO when broken. */
 int bb_tlv_next(struct bb_view *body, uint16_t *ret_tag, struct bb_view *ret_value);

@@ -1,12 +1,12 @@
 /*
- * Guest images: content-addressed below the image directory (store_image_dir()), one directory an image:
- *   NAME -> ID symlinks beside   ID/  image.json (name, parent, versions, package list), and
+ * Guest images: content-addressed below the image directory (store_image_dir()), one directory an
+ * image: NAME -> ID symlinks beside   ID/  image.json (name, parent, versions, package list), and
  *   ID/root/        directory form (namespace backend)
  *   ID/root.erofs   erofs form (microvm backend)
  *   ID/vmlinux, ID/initrd-modules/ ...   guest kernel and modules (base image only)
- * "claude" is a layer on "base": an image is a list of layers, top first. "host" is not built: it stands for
- * the host's own /usr (namespace only). A build happens in a temporary directory and is renamed into place
- * whole; a lock keeps a running bottle's image from being removed.
+ * "claude" is a layer on "base": an image is a list of layers, top first. "host" is not built: it
+ * stands for the host's own /usr (namespace only). A build happens in a temporary directory and is
+ * renamed into place whole; a lock keeps a running bottle's image from being removed.
  */
 #ifndef BB_IMAGE_IMAGE_H
 #define BB_IMAGE_IMAGE_H
@@ -19,18 +19,19 @@
 #define IMAGE_LAYERS_MAX 8
 
 struct image {
-	char *name;			/* "base", "claude", "host" */
-	char *id;			/* hex digest; "host" for the host */
+	char *name; /* "base", "claude", "host" */
+	char *id;   /* hex digest; "host" for the host */
 	bool is_host;
-	char *dirs[IMAGE_LAYERS_MAX];	/* directory layers, top first */
-	char *erofs[IMAGE_LAYERS_MAX];	/* erofs layers, top first */
+	char *dirs[IMAGE_LAYERS_MAX];  /* directory layers, top first */
+	char *erofs[IMAGE_LAYERS_MAX]; /* erofs layers, top first */
 	size_t layer_count;
-	char *kernel, *initrd;		/* NULL where the image has none */
+	char *kernel, *initrd; /* NULL where the image has none */
 	char *kernel_version;
-	int lock_fd;			/* shared lock: the image stays while this is open; -1 */
+	int lock_fd; /* shared lock: the image stays while this is open; -1 */
 };
 
-/* Finds a built image. BB_E_MISSING: "image 'claude' is not built; run: bot-bottle image build claude". */
+/* Finds a built image. BB_E_MISSING: "image 'claude' is not built; run: bot-bottle image build
+ * claude". */
 int image_find(const char *name, struct image **ret, struct bb_err *err);
 void image_free(struct image *img);
 

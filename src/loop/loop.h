@@ -1,7 +1,7 @@
 /*
- * The event loop of a role: a thin layer over libuv, one loop a process, no threads, none of libuv's
- * pool calls. Each watch has exactly one callback at a time and is cancelled by freeing it; freeing is
- * allowed inside any callback, its own included, and no callback comes afterwards.
+ * The event loop of a role: a thin layer over libuv, one loop a process, no threads, none of
+ * libuv's pool calls. Each watch has exactly one callback at a time and is cancelled by freeing it;
+ * freeing is allowed inside any callback, its own included, and no callback comes afterwards.
  */
 #ifndef BB_LOOP_LOOP_H
 #define BB_LOOP_LOOP_H
@@ -17,7 +17,8 @@ struct loop_signal;
 enum {
 	LOOP_READ = 1,
 	LOOP_WRITE = 2,
-	LOOP_HANGUP = 4, /* reported with READ; a watch for 0 events still reports it where the system can */
+	LOOP_HANGUP = 4, /* reported with READ; a watch for 0 events still reports it where the
+			    system can */
 };
 
 /* NULL: out of memory or descriptors. Only one loop may exist. */
@@ -41,7 +42,8 @@ void loop_timer_set(struct loop_timer *t, uint64_t delay_ms);
 void loop_timer_stop(struct loop_timer *t);
 void loop_timer_free(struct loop_timer *t); /* NULL is fine */
 
-/* Runs cb once, later in this turn or the next: for work that must not happen in the caller's frame. */
+/* Runs cb once, later in this turn or the next: for work that must not happen in the caller's
+ * frame. */
 void loop_defer(struct loop *l, void (*cb)(void *arg), void *arg);
 
 typedef void loop_signal_cb(void *arg, int signal);

@@ -1,12 +1,13 @@
 /*
  * The one stream between a bottle and its bundle: many flow-controlled byte streams over one byte
- * stream, with yamux framing (12-byte header: version 0, type, flags, stream id, length; types data,
- * window update, ping, go away; flags SYN, ACK, FIN, RST). The guest opens odd ids, the host even ones.
+ * stream, with yamux framing (12-byte header: version 0, type, flags, stream id, length; types
+ * data, window update, ping, go away; flags SYN, ACK, FIN, RST). The guest opens odd ids, the host
+ * even ones.
  *
- * Pure logic: no I/O, no clock, no threads. The owner feeds received bytes in, takes bytes to send out
- * and gets events by callback. Both ends link this library. Nothing a peer sends can make it allocate
- * more than the limits of the configuration; a protocol error is final: mux_input() returns the error
- * and every later call does too.
+ * Pure logic: no I/O, no clock, no threads. The owner feeds received bytes in, takes bytes to send
+ * out and gets events by callback. Both ends link this library. Nothing a peer sends can make it
+ * allocate more than the limits of the configuration; a protocol error is final: mux_input()
+ * returns the error and every later call does too.
  *
  * Callbacks may call any mux function except mux_input() and mux_free().
  */
@@ -30,8 +31,8 @@ enum mux_side {
 };
 
 struct mux_handlers {
-	/* The peer opened a stream. Return 0 to accept (then set its owner with mux_stream_set_owner), or
-	 * negative to reset it. Required. */
+	/* The peer opened a stream. Return 0 to accept (then set its owner with
+	 * mux_stream_set_owner), or negative to reset it. Required. */
 	int (*on_open)(void *arg, struct mux_stream *s);
 	/* Bytes can be read with mux_stream_peek/consume, or the peer's half is closed (see
 	 * mux_stream_at_eof). Required. */
@@ -46,20 +47,24 @@ struct mux_handlers {
 
 struct mux_config {
 	enum mux_side side;
-	uint32_t max_streams;	/* open at a time, both directions; 0: LIMIT_MUX_STREAMS */
-	uint32_t window;	/* receive credit of a new stream; 0: LIMIT_MUX_WINDOW */
-	uint32_t window_max;	/* 0: LIMIT_MUX_WINDOW_MAX */
-	size_t max_buffered;	/* received bytes not yet consumed, whole session; 0: LIMIT_MUX_BUFFERED */
+	uint32_t max_streams; /* open at a time, both directions; 0: LIMIT_MUX_STREAMS */
+	uint32_t window;      /* receive credit of a new stream; 0: LIMIT_MUX_WINDOW */
+	uint32_t window_max;  /* 0: LIMIT_MUX_WINDOW_MAX */
+	size_t max_buffered;  /* received bytes not yet consumed, whole session; 0:
+				 LIMIT_MUX_BUFFERED */
 };
 
 /* handlers and arg live as long as the session. NULL: out of memory. */
-struct mux *mux_new(const struct mux_config *config, const struct mux_handlers *handlers, void *arg);
-/* Frees the session and all its streams without callbacks; streams not yet released become invalid. */
+struct mux *mux_new(const struct mux_config *config, const struct mux_handlers *handlers,
+		    void *arg);
+/* Frees the session and all its streams without callbacks; streams not yet released become invalid.
+ */
 void mux_free(struct mux *m);
 
 /* Feeds received bytes; all are taken. 0, or a negative error: the session is dead. */
 int mux_input(struct mux *m, const void *p, size_t n, struct bb_err *err);
-/* The next bytes to send, contiguous; empty when there is nothing. Valid until the next mux call. */
+/* The next bytes to send, contiguous; empty when there is nothing. Valid until the next mux call.
+ */
 struct bb_view mux_output(struct mux *m);
 void mux_output_consume(struct mux *m, size_t n);
 /* Announces the end; the peer opens nothing more. */
@@ -84,7 +89,8 @@ bool mux_stream_at_eof(const struct mux_stream *s); /* peer half-closed and ever
 size_t mux_stream_writable(const struct mux_stream *s); /* credit and buffer room, in bytes */
 size_t mux_stream_write(struct mux_stream *s, const void *p, size_t n);
 void mux_stream_finish(struct mux_stream *s); /* half-close: FIN after what was written */
-void mux_stream_reset(struct mux_stream *s);  /* RST; drops both directions; on_reset is not called */
+void mux_stream_reset(
+	struct mux_stream *s); /* RST; drops both directions; on_reset is not called */
 
 /* The owner is done with the handle: what is open is reset, no callback comes any more. Required
  * exactly once for each stream, also after on_reset. */

@@ -1,12 +1,13 @@
 /*
- * What is said on the streams between bundle and guest. docs/protocol.md describes it; this header is
- * the one source of its numbers. Both sides treat what comes from the other as typed, bounded fields.
+ * What is said on the streams between bundle and guest. docs/protocol.md describes it; this header
+ * is the one source of its numbers. Both sides treat what comes from the other as typed, bounded
+ * fields.
  *
  * 1. Opening. The first bytes of every stream name its service:
- *      u16 magic 0xB077, u8 PROTO_VERSION, u8 service, u32 n, then n bytes of typed fields (base/tlv.h,
- *      n <= LIMIT_PROTO_OPEN).
- *    Who may open what: guest EGRESS, GIT, SUPERVISE; host EXEC, FILE, LIFECYCLE.
- *    Any other opening is a protocol error: the host ends the bottle, the guest resets the stream.
+ *      u16 magic 0xB077, u8 PROTO_VERSION, u8 service, u32 n, then n bytes of typed fields
+ * (base/tlv.h, n <= LIMIT_PROTO_OPEN). Who may open what: guest EGRESS, GIT, SUPERVISE; host EXEC,
+ * FILE, LIFECYCLE. Any other opening is a protocol error: the host ends the bottle, the guest
+ * resets the stream.
  *
  * 2. Frames. EXEC, FILE and LIFECYCLE carry frames after the opening:
  *      u8 type, u8 zero, u16 zero, u32 n, then n <= LIMIT_PROTO_FRAME bytes.
@@ -22,9 +23,9 @@
 #include "base/err.h"
 #include "base/view.h"
 
-#define PROTO_MAGIC	 0xB077
-#define PROTO_VERSION	 1
-#define PROTO_OPEN_HEAD	 8
+#define PROTO_MAGIC      0xB077
+#define PROTO_VERSION    1
+#define PROTO_OPEN_HEAD  8
 #define PROTO_FRAME_HEAD 8
 
 enum proto_service {
@@ -43,33 +44,36 @@ enum proto_egress_tag {
 };
 
 /*
- * LIFECYCLE: opened by the host exactly once, first. The guest answers HELLO, the host sends PROVISION,
- * the guest answers READY. Later, either way as noted.
+ * LIFECYCLE: opened by the host exactly once, first. The guest answers HELLO, the host sends
+ * PROVISION, the guest answers READY. Later, either way as noted.
  */
 enum proto_lifecycle {
-	LIFECYCLE_HELLO = 1,	 /* guest: fields below */
-	LIFECYCLE_PROVISION = 2, /* host: may span several frames; the last one has LIFECYCLE_PROVISION_END */
+	LIFECYCLE_HELLO = 1, /* guest: fields below */
+	LIFECYCLE_PROVISION =
+		2, /* host: may span several frames; the last one has LIFECYCLE_PROVISION_END */
 	LIFECYCLE_PROVISION_END = 3, /* host: no body: apply what came */
-	LIFECYCLE_READY = 4,	 /* guest: exec and file are served from now on; or an error text */
+	LIFECYCLE_READY = 4,     /* guest: exec and file are served from now on; or an error text */
 	LIFECYCLE_MAIN_EXIT = 5, /* guest: the main session ended: u32 field EXIT_CODE */
-	LIFECYCLE_SHUTDOWN = 6,	 /* host: end all processes (TERM, 5 s, KILL), sync, answer BYE, power off */
-	LIFECYCLE_BYE = 7,	 /* guest: last words before it goes */
-	LIFECYCLE_MARK = 8,	 /* host: remember this instant for the tree at field PATH */
-	LIFECYCLE_CHANGED = 9,	 /* host: asks; guest answers with the same type, field CHANGED (u32 0/1) */
+	LIFECYCLE_SHUTDOWN =
+		6, /* host: end all processes (TERM, 5 s, KILL), sync, answer BYE, power off */
+	LIFECYCLE_BYE = 7,  /* guest: last words before it goes */
+	LIFECYCLE_MARK = 8, /* host: remember this instant for the tree at field PATH */
+	LIFECYCLE_CHANGED =
+		9, /* host: asks; guest answers with the same type, field CHANGED (u32 0/1) */
 };
 
 enum proto_lifecycle_tag {
-	LIFECYCLE_TAG_VERSION = 1,  /* u32, HELLO: PROTO_VERSION of the guest program */
-	LIFECYCLE_TAG_KERNEL = 2,   /* str <= 128, HELLO: uname release, for display only */
-	LIFECYCLE_TAG_ERROR = 3,    /* str <= 512, READY: what failed; absent when all is well */
+	LIFECYCLE_TAG_VERSION = 1, /* u32, HELLO: PROTO_VERSION of the guest program */
+	LIFECYCLE_TAG_KERNEL = 2,  /* str <= 128, HELLO: uname release, for display only */
+	LIFECYCLE_TAG_ERROR = 3,   /* str <= 512, READY: what failed; absent when all is well */
 	LIFECYCLE_TAG_EXIT_CODE = 4,
-	LIFECYCLE_TAG_PATH = 5,	    /* str <= 4096 */
+	LIFECYCLE_TAG_PATH = 5, /* str <= 4096 */
 	LIFECYCLE_TAG_CHANGED = 6,
 	/* PROVISION: each field may come in any frame; the repeated ones add up. */
-	LIFECYCLE_TAG_CA_PEM = 16,  /* bytes <= 8192: the bottle's CA certificate */
+	LIFECYCLE_TAG_CA_PEM = 16,   /* bytes <= 8192: the bottle's CA certificate */
 	LIFECYCLE_TAG_HOSTNAME = 17, /* str <= 63 */
-	LIFECYCLE_TAG_ENV = 18,	    /* str "NAME=value", repeated: base environment of every session */
-	LIFECYCLE_TAG_PORT = 19,    /* u32, repeated: TCP ports that routes name, beside 80 and 443 */
+	LIFECYCLE_TAG_ENV = 18,  /* str "NAME=value", repeated: base environment of every session */
+	LIFECYCLE_TAG_PORT = 19, /* u32, repeated: TCP ports that routes name, beside 80 and 443 */
 	LIFECYCLE_TAG_CLOCK = 20,   /* u64: CLOCK_REALTIME in ns; microvm only */
 	LIFECYCLE_TAG_ENTROPY = 21, /* bytes 32..64: added to the guest's pool; microvm only */
 	LIFECYCLE_TAG_PIDS = 22,    /* u32: RLIMIT_NPROC of sessions; 0: none */
@@ -78,37 +82,42 @@ enum proto_lifecycle_tag {
 /* EXEC: one process or one attachment a stream. Opening without fields; first frame EXEC_START or
  * EXEC_ATTACH. */
 enum proto_exec {
-	EXEC_START = 1,	  /* host */
-	EXEC_ATTACH = 2,  /* host: join a kept session; its ring is replayed first */
-	EXEC_STDIN = 3,	  /* host: bytes */
+	EXEC_START = 1,     /* host */
+	EXEC_ATTACH = 2,    /* host: join a kept session; its ring is replayed first */
+	EXEC_STDIN = 3,     /* host: bytes */
 	EXEC_STDIN_EOF = 4, /* host */
-	EXEC_RESIZE = 5,  /* host: u16 rows, u16 columns */
-	EXEC_SIGNAL = 6,  /* host: u32 signal number; to the foreground process group, or the process group */
+	EXEC_RESIZE = 5,    /* host: u16 rows, u16 columns */
+	EXEC_SIGNAL = 6, /* host: u32 signal number; to the foreground process group, or the process
+			    group */
 	EXEC_STARTED = 16, /* guest: u32 session id */
-	EXEC_STDOUT = 17, /* guest: bytes; a PTY has only this one */
-	EXEC_STDERR = 18, /* guest */
-	EXEC_EXIT = 19,	  /* guest, last: u32 code (128+n for signal n) */
-	EXEC_FAILED = 20, /* guest, last: u32 code (126 cannot be run, 127 not found, 125 other), then text */
+	EXEC_STDOUT = 17,  /* guest: bytes; a PTY has only this one */
+	EXEC_STDERR = 18,  /* guest */
+	EXEC_EXIT = 19,    /* guest, last: u32 code (128+n for signal n) */
+	EXEC_FAILED = 20,  /* guest, last: u32 code (126 cannot be run, 127 not found, 125 other),
+			      then text */
 };
 
 enum proto_exec_tag {
-	EXEC_TAG_ARG = 1,   /* str, repeated: argv */
-	EXEC_TAG_ENV = 2,   /* str "NAME=value", repeated: added to the base environment */
-	EXEC_TAG_CWD = 3,   /* str; default: the user's home */
-	EXEC_TAG_USER = 4,  /* str: "node" (default) or "root" (microvm only) */
-	EXEC_TAG_ROWS = 5,  /* u32; with COLUMNS: the process gets a PTY of this size */
+	EXEC_TAG_ARG = 1,  /* str, repeated: argv */
+	EXEC_TAG_ENV = 2,  /* str "NAME=value", repeated: added to the base environment */
+	EXEC_TAG_CWD = 3,  /* str; default: the user's home */
+	EXEC_TAG_USER = 4, /* str: "node" (default) or "root" (microvm only) */
+	EXEC_TAG_ROWS = 5, /* u32; with COLUMNS: the process gets a PTY of this size */
 	EXEC_TAG_COLUMNS = 6,
-	EXEC_TAG_FLAGS = 7, /* u32: EXEC_FLAG_* */
+	EXEC_TAG_FLAGS = 7,   /* u32: EXEC_FLAG_* */
 	EXEC_TAG_SESSION = 8, /* u32, ATTACH: session id; 0: the main session */
 };
 
-#define EXEC_FLAG_KEEP	  1u /* the process survives the loss of its stream */
-#define EXEC_FLAG_MAIN	  2u /* its end is the end of the bottle: LIFECYCLE_MAIN_EXIT; implies KEEP */
-#define EXEC_FLAG_OBSERVE 4u /* ATTACH: no input from here; does not count as the session's terminal */
+#define EXEC_FLAG_KEEP 1u /* the process survives the loss of its stream */
+#define EXEC_FLAG_MAIN 2u /* its end is the end of the bottle: LIFECYCLE_MAIN_EXIT; implies KEEP \
+			   */
+#define EXEC_FLAG_OBSERVE \
+	4u /* ATTACH: no input from here; does not count as the session's terminal */
 
-/* FILE: opening fields below; then FILE_DATA frames in the direction of the copy, FILE_END after the
- * last one, and FILE_RESULT from the guest at the very end of both. A copy without FILE_RESULT ok is
- * not complete. The bytes are a POSIX (pax) tar stream; the guest unpacks nothing outside its root. */
+/* FILE: opening fields below; then FILE_DATA frames in the direction of the copy, FILE_END after
+ * the last one, and FILE_RESULT from the guest at the very end of both. A copy without FILE_RESULT
+ * ok is not complete. The bytes are a POSIX (pax) tar stream; the guest unpacks nothing outside its
+ * root. */
 enum proto_file {
 	FILE_DATA = 1,
 	FILE_END = 2,
@@ -116,16 +125,17 @@ enum proto_file {
 };
 
 enum proto_file_tag {
-	FILE_TAG_OP = 1,   /* u32: FILE_PUT or FILE_GET */
-	FILE_TAG_PATH = 2, /* str: absolute path: PUT the directory to unpack into (made when missing); GET
-			    * the file or tree, whose names in the stream begin with its last component, or
-			    * "." with FILE_FLAG_CONTENTS */
+	FILE_TAG_OP = 1, /* u32: FILE_PUT or FILE_GET */
+	FILE_TAG_PATH =
+		2, /* str: absolute path: PUT the directory to unpack into (made when missing); GET
+		    * the file or tree, whose names in the stream begin with its last component, or
+		    * "." with FILE_FLAG_CONTENTS */
 	FILE_TAG_USER = 3, /* str: owner of what is written: "node" (default) or "root" */
 	FILE_TAG_FLAGS = 4,
 	FILE_TAG_EXCLUDE = 5, /* str, repeated: GET: paths relative to the root that are left out */
 };
-#define FILE_PUT 1
-#define FILE_GET 2
+#define FILE_PUT           1
+#define FILE_GET           2
 #define FILE_FLAG_CONTENTS 1u
 
 /* Encoders append to b: 0 or the buffer's error. */
@@ -141,7 +151,8 @@ struct proto_frame {
 	struct bb_view body;
 };
 
-/* Decoders: bytes used, 0 when more is needed, negative with a sentence when broken. Views point into in. */
+/* Decoders: bytes used, 0 when more is needed, negative with a sentence when broken. Views point
+ * into in. */
 int proto_get_open(struct bb_view in, struct proto_open *ret, struct bb_err *err);
 int proto_get_frame(struct bb_view in, struct proto_frame *ret, struct bb_err *err);
 

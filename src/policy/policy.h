@@ -1,7 +1,7 @@
 /*
- * What may leave a bottle: routes, and the one decision function that every entry uses. Pure: no I/O, no
- * allocation in a decision. A policy is immutable once built; egress and dialler each hold their own copy,
- * decoded strictly from the bytes that the operator's CLI encoded.
+ * What may leave a bottle: routes, and the one decision function that every entry uses. Pure: no
+ * I/O, no allocation in a decision. A policy is immutable once built; egress and dialler each hold
+ * their own copy, decoded strictly from the bytes that the operator's CLI encoded.
  */
 #ifndef BB_POLICY_POLICY_H
 #define BB_POLICY_POLICY_H
@@ -22,26 +22,28 @@ enum policy_auth_kind {
 };
 #define POLICY_NUM_AUTH_KINDS 3
 
-/* A path rule: methods empty = any. Several on a route: at least one must match; none: every path. */
+/* A path rule: methods empty = any. Several on a route: at least one must match; none: every path.
+ */
 struct policy_match {
-	char **methods;	 /* NULL-terminated, upper case; NULL: any */
-	char *path;	 /* NULL: any */
-	bool is_prefix;	 /* path is a prefix on a '/' boundary; else exact */
+	char **methods; /* NULL-terminated, upper case; NULL: any */
+	char *path;     /* NULL: any */
+	bool is_prefix; /* path is a prefix on a '/' boundary; else exact */
 };
 
 struct policy_route {
-	char *host;	      /* lower case LDH; for a wildcard the suffix without "*." */
-	bool is_wildcard;     /* "*.suffix": one or more labels before it, never the suffix itself */
+	char *host;       /* lower case LDH; for a wildcard the suffix without "*." */
+	bool is_wildcard; /* "*.suffix": one or more labels before it, never the suffix itself */
 	uint16_t tls_ports[LIMIT_ROUTE_PORTS]; /* default 443 */
 	size_t tls_port_count;
-	uint16_t plain_ports[LIMIT_ROUTE_PORTS]; /* plain HTTP, only where listed; never with auth */
+	uint16_t
+		plain_ports[LIMIT_ROUTE_PORTS]; /* plain HTTP, only where listed; never with auth */
 	size_t plain_port_count;
 	enum policy_auth_kind auth;
-	char *auth_header;    /* POLICY_AUTH_HEADER: lower case token */
-	char *token_ref;      /* name of the host variable; egress looks its secret up by it */
+	char *auth_header; /* POLICY_AUTH_HEADER: lower case token */
+	char *token_ref;   /* name of the host variable; egress looks its secret up by it */
 	struct policy_match *matches;
 	size_t match_count;
-	char *origin;	      /* "file:line" or "provider claude": for people */
+	char *origin; /* "file:line" or "provider claude": for people */
 };
 
 struct policy {
@@ -53,8 +55,8 @@ enum policy_reason {
 	POLICY_ALLOWED,
 	POLICY_HOST_NOT_ALLOWED,
 	POLICY_PORT_NOT_ALLOWED,
-	POLICY_HOST_INVALID,	  /* not LDH labels, too long, empty, trailing dots, ... */
-	POLICY_ADDRESS_LITERAL,	  /* an IP literal that no route names */
+	POLICY_HOST_INVALID,      /* not LDH labels, too long, empty, trailing dots, ... */
+	POLICY_ADDRESS_LITERAL,   /* an IP literal that no route names */
 	POLICY_PLAIN_NOT_ALLOWED, /* plain HTTP on a port listed for TLS only */
 	POLICY_METHOD_NOT_ALLOWED,
 	POLICY_PATH_NOT_ALLOWED,
@@ -67,26 +69,30 @@ void policy_free(struct policy *p);
 /* Adds a route; strings are copied. Checks everything the struct's comments promise. */
 int policy_add(struct policy *p, const struct policy_route *route, struct bb_err *err);
 
-/* Host patterns as manifests write them: "api.example.com", "*.example.com". 0, or a sentence saying why it
- * can never match (upper case is folded; schemes, ports, paths, empty labels, bare "*", "*" inside refused). */
-int policy_parse_host(struct bb_view text, char **ret_host, bool *ret_is_wildcard, struct bb_err *err);
+/* Host patterns as manifests write them: "api.example.com", "*.example.com". 0, or a sentence
+ * saying why it can never match (upper case is folded; schemes, ports, paths, empty labels, bare
+ * "*", "*" inside refused). */
+int policy_parse_host(struct bb_view text, char **ret_host, bool *ret_is_wildcard,
+		      struct bb_err *err);
 
-/* A name as a guest asks for it: folds case, drops one trailing dot, refuses all but LDH labels. dst holds 254
- * bytes. POLICY_ALLOWED, or POLICY_HOST_INVALID / POLICY_ADDRESS_LITERAL. */
+/* A name as a guest asks for it: folds case, drops one trailing dot, refuses all but LDH labels.
+ * dst holds 254 bytes. POLICY_ALLOWED, or POLICY_HOST_INVALID / POLICY_ADDRESS_LITERAL. */
 enum policy_reason policy_normalise_host(struct bb_view text, char *dst);
 
-/* The verdict on a tunnel or request target. host is normalised. ret_route (may be NULL) is set when allowed. */
-enum policy_reason policy_decide_host(const struct policy *p, const char *host, uint16_t port, bool is_tls,
-				      const struct policy_route **ret_route);
+/* The verdict on a tunnel or request target. host is normalised. ret_route (may be NULL) is set
+ * when allowed. */
+enum policy_reason policy_decide_host(const struct policy *p, const char *host, uint16_t port,
+				      bool is_tls, const struct policy_route **ret_route);
 /* May this (host, port) be dialled at all? For the dialler. */
 bool policy_may_dial(const struct policy *p, const char *host, uint16_t port);
 /* The verdict on a request; path is canonical (http/). */
 enum policy_reason policy_decide_request(const struct policy_route *route, struct bb_view method,
 					 struct bb_view path);
 
-const char *policy_reason_word(enum policy_reason r);	  /* "host_not_allowed": audit */
+const char *policy_reason_word(enum policy_reason r); /* "host_not_allowed": audit */
 /* One sentence for the agent, e.g. "host 'x' is not in this bottle's allowlist". */
-void policy_reason_text(enum policy_reason r, const char *host, uint16_t port, char *dst, size_t cap);
+void policy_reason_text(enum policy_reason r, const char *host, uint16_t port, char *dst,
+			size_t cap);
 
 /* Strict binary form. */
 int policy_encode(const struct policy *p, struct bb_buf *out);

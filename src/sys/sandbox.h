@@ -1,15 +1,16 @@
 /*
  * What confines a role after its start. Two calls, in this order:
  *
- *   sandbox_early()  at the top of main(): undumpable, no core, no new privileges, PDEATHSIG (and check
- *                    that the parent still lives), descriptors above `keep_fds` closed, ambient and
- *                    inheritable capabilities emptied. Must not yet: restrict calls the set-up needs.
- *   sandbox_lock()   after the last descriptor was handed out: all capabilities dropped, Landlock to nothing
- *                    (or the few read-only paths a profile names), seccomp allow-list of the profile. After
- *                    it: no open, no exec, no new socket except what the profile says.
+ *   sandbox_early()  at the top of main(): undumpable, no core, no new privileges, PDEATHSIG (and
+ * check that the parent still lives), descriptors above `keep_fds` closed, ambient and inheritable
+ * capabilities emptied. Must not yet: restrict calls the set-up needs. sandbox_lock()   after the
+ * last descriptor was handed out: all capabilities dropped, Landlock to nothing (or the few
+ * read-only paths a profile names), seccomp allow-list of the profile. After it: no open, no exec,
+ * no new socket except what the profile says.
  *
- * Fail closed: what a kernel cannot do (Landlock before 5.13) is compensated where a profile says so or
- * is an error. Sanitizer builds get a wider seccomp list; the release list is proved by tests/escape.
+ * Fail closed: what a kernel cannot do (Landlock before 5.13) is compensated where a profile says
+ * so or is an error. Sanitizer builds get a wider seccomp list; the release list is proved by
+ * tests/escape.
  */
 #ifndef BB_SYS_SANDBOX_H
 #define BB_SYS_SANDBOX_H
@@ -17,13 +18,16 @@
 #include "base/err.h"
 
 enum sandbox_profile {
-	SANDBOX_CHANNEL,  /* read, write, poll; AF_UNIX socketpair; sendmsg/recvmsg with descriptors */
-	SANDBOX_EGRESS,	  /* as channel without socketpair; getrandom; mlock; no socket, no connect */
-	SANDBOX_DIALLER,  /* adds socket/connect/getsockopt for AF_INET, AF_INET6 (TCP, and UDP for DNS); may
-			   * read /etc/resolv.conf and /etc/hosts through Landlock */
+	SANDBOX_CHANNEL, /* read, write, poll; AF_UNIX socketpair; sendmsg/recvmsg with descriptors
+			  */
+	SANDBOX_EGRESS, /* as channel without socketpair; getrandom; mlock; no socket, no connect */
+	SANDBOX_DIALLER,  /* adds socket/connect/getsockopt for AF_INET, AF_INET6 (TCP, and UDP for
+			   * DNS); may  read /etc/resolv.conf and /etc/hosts through Landlock */
 	SANDBOX_RECORDER, /* write, fdatasync */
-	SANDBOX_MONITOR,  /* what remains of it: no socket families but AF_UNIX; may exec its parts */
-	SANDBOX_ARCHIVE,  /* pack or unpack below one directory given as a descriptor; Landlock to it */
+	SANDBOX_MONITOR,  /* what remains of it: no socket families but AF_UNIX; may exec its parts
+			   */
+	SANDBOX_ARCHIVE, /* pack or unpack below one directory given as a descriptor; Landlock to it
+			  */
 };
 #define SANDBOX_NUM_PROFILES 6
 

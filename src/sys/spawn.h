@@ -1,7 +1,8 @@
 /*
- * Starting programs: argv and environment given in full, descriptors placed exactly, everything else
- * closed. The child gets default signal dispositions and an empty mask, PR_SET_PDEATHSIG SIGKILL where
- * asked, and is watched by a pidfd: nothing is ever signalled by a number read from somewhere.
+ * Starting programs: argv and environment given in full, descriptors placed exactly, everything
+ * else closed. The child gets default signal dispositions and an empty mask, PR_SET_PDEATHSIG
+ * SIGKILL where asked, and is watched by a pidfd: nothing is ever signalled by a number read from
+ * somewhere.
  */
 #ifndef BB_SYS_SPAWN_H
 #define BB_SYS_SPAWN_H
@@ -13,18 +14,18 @@
 
 struct spawn_fd {
 	int from; /* borrowed */
-	int to;	  /* number in the child */
+	int to;   /* number in the child */
 };
 
 struct spawn_plan {
-	const char *path;	 /* absolute */
-	char *const *argv;	 /* NULL-terminated; argv[0] included */
-	char *const *envp;	 /* NULL-terminated; NULL: empty environment */
+	const char *path;           /* absolute */
+	char *const *argv;          /* NULL-terminated; argv[0] included */
+	char *const *envp;          /* NULL-terminated; NULL: empty environment */
 	const struct spawn_fd *fds; /* 0,1,2 not named here become /dev/null */
 	size_t fd_count;
-	const char *cwd;	 /* NULL: "/" */
-	bool dies_with_parent;	 /* PDEATHSIG; the caller's thread must be the one that lives on */
-	bool new_session;	 /* setsid() */
+	const char *cwd;       /* NULL: "/" */
+	bool dies_with_parent; /* PDEATHSIG; the caller's thread must be the one that lives on */
+	bool new_session;      /* setsid() */
 };
 
 struct spawn_child {
@@ -32,10 +33,11 @@ struct spawn_child {
 	int pidfd; /* readable when the child has ended; owned */
 };
 
-/* 0 and the child, or an error that names the program (exec failure included: reported by the child over
- * a CLOEXEC pipe, so success means that exec succeeded). */
+/* 0 and the child, or an error that names the program (exec failure included: reported by the child
+ * over a CLOEXEC pipe, so success means that exec succeeded). */
 int spawn_start(const struct spawn_plan *plan, struct spawn_child *ret, struct bb_err *err);
-/* Exit code (128+n for a signal) once pidfd is readable; -EAGAIN while it runs. Closes pidfd on success. */
+/* Exit code (128+n for a signal) once pidfd is readable; -EAGAIN while it runs. Closes pidfd on
+ * success. */
 int spawn_reap(struct spawn_child *child);
 /* SIGKILL through the pidfd; harmless when it has ended. */
 void spawn_kill(const struct spawn_child *child, int signal);
@@ -44,6 +46,7 @@ int spawn_wait(struct spawn_child *child, int timeout_ms);
 /* Runs a short helper program to its end with output (stdout, at most out's cap) captured.
  * Exit code, or negative. */
 struct bb_buf;
-int spawn_run(const struct spawn_plan *plan, int timeout_ms, struct bb_buf *out, struct bb_err *err);
+int spawn_run(const struct spawn_plan *plan, int timeout_ms, struct bb_buf *out,
+	      struct bb_err *err);
 
 #endif
