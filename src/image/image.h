@@ -1,12 +1,13 @@
 /*
- * Guest images: content-addressed below the image directory (store_image_dir()), one directory an
- * image: NAME -> ID symlinks beside   ID/  image.json (name, parent, versions, package list), and
+ * Guest images: content-addressed below the image directory (store_image_dir()):
+ *   NAME -> ID      symlink: the image that a name stands for now
+ *   ID/image.json   name, parent's id, kernel version, package list
  *   ID/root/        directory form (namespace backend)
  *   ID/root.erofs   erofs form (microvm backend)
- *   ID/vmlinux, ID/initrd-modules/ ...   guest kernel and modules (base image only)
- * "claude" is a layer on "base": an image is a list of layers, top first. "host" is not built: it
- * stands for the host's own /usr (namespace only). A build happens in a temporary directory and is
- * renamed into place whole; a lock keeps a running bottle's image from being removed.
+ *   ID/vmlinuz, ID/modules/*.ko, ID/modules/order   guest kernel (base image only)
+ * "claude" is a layer on "base": an image is a list of layers, top first. "host" is not built: it stands for
+ * the host's own /usr (namespace only). A build happens in a temporary directory and is renamed into place
+ * whole; a shared lock keeps a running bottle's image from being removed.
  */
 #ifndef BB_IMAGE_IMAGE_H
 #define BB_IMAGE_IMAGE_H
