@@ -16,6 +16,7 @@
 #ifndef BB_MUX_PROTO_H
 #define BB_MUX_PROTO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
