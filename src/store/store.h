@@ -1,7 +1,12 @@
 /*
  * Where things are kept (DESIGN 11): the root (BOT_BOTTLE_HOME or ~/.bot-bottle), one state
- * directory a bottle, images, and run-time sockets. A bottle is alive while its monitor holds the
- * lock of its state directory; nothing is ever killed by a pid read from a file.
+ * directory a bottle, images, and run-time sockets.
+ *
+ * Who is alive. A bottle is alive while its monitor holds the lock of its state directory; nothing
+ * is ever killed by a pid read from a file. Birth (store_claim) and burial (store_reap,
+ * store_remove) happen under one short lock of the whole root, so a state directory that nobody
+ * holds belongs to a bottle that has ended or whose monitor was killed, never to one that is about
+ * to start.
  */
 #ifndef BB_STORE_STORE_H
 #define BB_STORE_STORE_H
@@ -18,22 +23,18 @@ char *store_root(struct bb_err *err);      /* ~/.bot-bottle; not created */
 char *store_image_dir(struct bb_err *err); /* ~/.cache/bot-bottle/images (XDG_CACHE_HOME) */
 char *store_cache_dir(struct bb_err *err); /* ~/.cache/bot-bottle */
 char *store_state_dir(const char *identity, struct bb_err *err);
-/* $XDG_RUNTIME_DIR/bot-bottle/<identity>, else /tmp/bot-bottle-<uid>/<identity> with owner and mode
- * checked; control.sock's path stays under 100 bytes. */
+/*
+ * Where a bottle's sockets are: what its monitor noted in its state directory, so that a command
+ * with another environment finds them too. For a bottle that has none yet:
+ * $XDG_RUNTIME_DIR/bot-bottle/<identity>, else /tmp/bot-bottle-<uid>/<identity> (also when the
+ * first is too long for a socket's name). The path of control.sock stays under 100 bytes.
+ */
 char *store_run_dir(const char *identity, struct bb_err *err);
 
 /* Identities and labels: ^[a-z][a-z0-9-]*$, at most STORE_SLUG_MAX. */
 bool store_is_slug(const char *s);
 /* "<agent>-<5 base36>", fresh. */
 char *store_new_identity(const char *agent, struct bb_err *err);
-
-/* Creates state/<identity> (0700) exclusively; -EEXIST when it is there and alive, or kept. */
-int store_create_state(const char *identity, struct bb_err *err);
-/* Takes the bottle's lock for the life of the descriptor; -EBUSY when a monitor holds it. */
-int store_lock(const char *identity, int *ret_fd, struct bb_err *err);
-bool store_is_alive(const char *identity);
-/* All identities with a state directory, NULL-terminated, sorted. */
-char **store_list(struct bb_err *err);
 
 /* metadata.json of a bottle. Strings owned; unknown members are kept by nobody: one writer, one
  * version. */
@@ -47,11 +48,43 @@ struct store_meta {
 	bool workspace_kept; /* workspace.frames is complete */
 	char *problem;       /* what could not be kept, or NULL */
 };
+/* Replaces the file; readers see the old or the new one. Not synced to the disk: after a crash of
+ * the host no bottle lives, and store_reap() says so. */
 int store_meta_write(const struct store_meta *m, struct bb_err *err);
 int store_meta_read(const char *identity, struct store_meta **ret, struct bb_err *err);
 void store_meta_free(struct store_meta *m);
 
-/* Removes state and run directories of a bottle that is not alive. */
+/*
+ * Births a bottle, for its monitor: makes state/<identity> (0700) and its run directory (0700),
+ * takes its lock for the life of *ret_lock, and writes the first metadata. -EEXIST when the
+ * identity is in use (alive, or an ended bottle's) or when a living bottle has the same label; the
+ * sentence names it. Undone on failure.
+ */
+int store_claim(const struct store_meta *m, int *ret_lock, struct bb_err *err);
+/* -EEXIST with a sentence when a living bottle has this label: for an early word to the operator;
+ * store_claim() decides. */
+int store_check_label(const char *label, struct bb_err *err);
+
+/* Creates state/<identity> (0700) exclusively; -EEXIST when it is there. store_claim() accepts an
+ * empty one. */
+int store_create_state(const char *identity, struct bb_err *err);
+/* Takes the bottle's lock for the life of the descriptor; -EBUSY when a monitor holds it. */
+int store_lock(const char *identity, int *ret_fd, struct bb_err *err);
+/* Asks without taking the lock, so that asking never gets in a monitor's way. */
+bool store_is_alive(const char *identity);
+/* All identities with a state directory, NULL-terminated, sorted. */
+char **store_list(struct bb_err *err);
+
+/* Removes state and run directories of a bottle that is not alive; -EBUSY when it is. */
 int store_remove(const char *identity, struct bb_err *err);
+/* The run directory only: by the monitor at its end. */
+void store_remove_run_dir(const char *identity);
+/*
+ * Cleans up after monitors that were killed: for each bottle that is not alive and whose metadata
+ * does not say that it ended, the run directory goes and the metadata says "its monitor was
+ * killed"; a state directory without metadata (a launch that was killed) goes. Every command calls
+ * it first. reaped (may be NULL) is told of each such bottle. Returns how many, or negative.
+ */
+int store_reap(void (*reaped)(void *arg, const char *identity), void *arg, struct bb_err *err);
 
 #endif
