@@ -24,7 +24,7 @@ int proto_put_open(struct bb_buf *b, enum proto_service service, struct bb_view 
 
 int proto_put_frame(struct bb_buf *b, uint8_t type, const void *body, size_t n)
 {
-	uint8_t head[PROTO_FRAME_HEADER] = { type };
+	uint8_t head[PROTO_FRAME_HEAD] = { type };
 
 	if (n > LIMIT_PROTO_FRAME || bb_buf_room(b) < sizeof(head) ||
 	    n > bb_buf_room(b) - sizeof(head))
@@ -80,7 +80,7 @@ int proto_get_frame(struct bb_view in, struct proto_frame *ret, struct bb_err *e
 {
 	uint32_t n;
 
-	if (in.n < PROTO_FRAME_HEADER)
+	if (in.n < PROTO_FRAME_HEAD)
 		return 0;
 	if (in.p[1] != 0 || bb_be16(in.p + 2) != 0)
 		return bb_err_set(err, -EPROTO, "reserved bytes of a frame are not zero");
@@ -88,9 +88,9 @@ int proto_get_frame(struct bb_view in, struct proto_frame *ret, struct bb_err *e
 	if (n > LIMIT_PROTO_FRAME)
 		return bb_err_set(err, -EMSGSIZE, "a frame has %u bytes, limit %d", n,
 				  LIMIT_PROTO_FRAME);
-	if (n > in.n - PROTO_FRAME_HEADER)
+	if (n > in.n - PROTO_FRAME_HEAD)
 		return 0;
 	ret->type = in.p[0];
-	ret->body = bb_view_of(in.p + PROTO_FRAME_HEADER, n);
-	return (int)(PROTO_FRAME_HEADER + n);
+	ret->body = bb_view_of(in.p + PROTO_FRAME_HEAD, n);
+	return (int)(PROTO_FRAME_HEAD + n);
 }
