@@ -4,7 +4,7 @@
  *   ID/image.json   name, parent's id, kernel version, package list
  *   ID/root/        directory form (namespace backend)
  *   ID/root.erofs   erofs form (microvm backend)
- *   ID/vmlinuz, ID/modules/*.ko, ID/modules/order   guest kernel (base image only)
+ *   ID/vmlinuz, ID/modules/order, ID/modules/NAME.ko   guest kernel (base image only)
  * "claude" is a layer on "base": an image is a list of layers, top first. "host" is not built: it stands for
  * the host's own /usr (namespace only). A build happens in a temporary directory and is renamed into place
  * whole; a shared lock keeps a running bottle's image from being removed.
