@@ -22,6 +22,32 @@
 #define LIMIT_EXEC_ARGS     512          /* argv and env entries each */
 #define LIMIT_EXEC_RING     (256 * 1024) /* bytes of output kept for a later attach */
 
+/* Inside the guest (guest/): what its own programs can make PID 1 hold. */
+/* Bytes of input held while a process does not read. */
+#define LIMIT_EXEC_STDIN (64 * 1024)
+/* TCP ports that routes name, beside 80 and 443. */
+#define LIMIT_GUEST_PORTS 64
+/* File operations at a time. */
+#define LIMIT_GUEST_COPIES 16
+/* Connections to the listeners at a time; more are reset. */
+#define LIMIT_GUEST_CONNECTIONS 512
+/* Names that the DNS stub remembers; the one longest unused is forgotten. */
+#define LIMIT_GUEST_NAMES 4096
+/* DNS connections over TCP at a time. */
+#define LIMIT_GUEST_DNS_TCP 32
+/* Listeners on (synthetic address, port) pairs; the oldest is closed. */
+#define LIMIT_GUEST_LISTENERS 192
+/* Bytes of the answer to our CONNECT. */
+#define LIMIT_GUEST_CONNECT_ANSWER 8192
+/* Bytes of a path or link text in an archive. */
+#define LIMIT_TAR_NAME 4096
+/* Bytes of one extended header. */
+#define LIMIT_TAR_PAX 65536
+/* Bytes of one file in an archive: no disk of a bottle is larger. */
+#define LIMIT_TAR_FILE (1LL << 40)
+/* Entries looked at to tell whether a tree has changed. */
+#define LIMIT_TREE_ENTRIES 500000
+
 /* Messages between our own processes (ipc/). */
 #define LIMIT_IPC_BODY 65536 /* bytes; one datagram of a SOCK_SEQPACKET pair */
 #define LIMIT_IPC_FDS  8     /* descriptors with one message */
