@@ -1,0 +1,34 @@
+/*
+ * What the host hands the guest before anything runs: the bottle's CA, the host name, the base
+ * environment, the TCP ports that routes name, and in a microVM the clock and entropy.
+ */
+#ifndef BB_GUEST_PROVISION_H
+#define BB_GUEST_PROVISION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/limit.h"
+#include "base/view.h"
+
+struct provision {
+	char **env; /* NULL-terminated "NAME=value", or NULL */
+	uint16_t ports[LIMIT_GUEST_PORTS];
+	size_t port_count;
+	uint32_t pids;     /* RLIMIT_NPROC of sessions; 0: none */
+	char hostname[64]; /* "" : leave it */
+	uint8_t *ca;       /* PEM, or NULL */
+	size_t ca_size;
+	uint64_t clock_ns; /* 0: leave it */
+	uint8_t entropy[64];
+	size_t entropy_size;
+};
+
+void provision_done(struct provision *p);
+/* Adds one PROVISION frame's fields. 0 or -EPROTO/-ENOMEM. */
+int provision_add(struct provision *p, struct bb_view body, struct bb_err *err);
+/* Makes it so. is_machine: the whole machine is ours (clock, entropy, host name, /etc). */
+int provision_apply(const struct provision *p, bool is_machine, struct bb_err *err);
+
+#endif
