@@ -110,8 +110,9 @@ enum proto_exec_tag {
 };
 
 #define EXEC_FLAG_KEEP 1u /* the process survives the loss of its stream */
-#define EXEC_FLAG_MAIN 2u /* its end is the end of the bottle: LIFECYCLE_MAIN_EXIT; implies KEEP \
-			   */
+#define EXEC_FLAG_MAIN                                                            \
+	2u /* its end is the end of the bottle: LIFECYCLE_MAIN_EXIT; implies KEEP \
+	    */
 #define EXEC_FLAG_OBSERVE \
 	4u /* ATTACH: no input from here; does not count as the session's terminal */
 
