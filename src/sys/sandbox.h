@@ -24,14 +24,16 @@ enum sandbox_profile {
 	SANDBOX_DIALLER,  /* adds socket/connect/getsockopt for AF_INET, AF_INET6 (TCP, and UDP for
 			   * DNS); may  read /etc/resolv.conf and /etc/hosts through Landlock */
 	SANDBOX_RECORDER, /* write, fdatasync */
-	SANDBOX_MONITOR,  /* what remains of it: no socket families but AF_UNIX; may exec its parts
-			   */
+	SANDBOX_MONITOR,  /* once all parts and the guest are started: files, AF_UNIX, signals; no
+			   * exec, no fork, no namespaces (its filter would be inherited) */
 	SANDBOX_ARCHIVE, /* pack or unpack below one directory given as a descriptor; Landlock to it
 			  */
 };
 #define SANDBOX_NUM_PROFILES 6
 
 int sandbox_early(int keep_fds, struct bb_err *err);
+/* The same without PDEATHSIG: for the monitor, which outlives the command that started it. */
+int sandbox_early_alone(int keep_fds, struct bb_err *err);
 /* dir_fd: the directory SANDBOX_ARCHIVE may use, else -1. */
 int sandbox_lock(enum sandbox_profile profile, int dir_fd, struct bb_err *err);
 

@@ -1,0 +1,193 @@
+/*
+ * Confining a role; see sandbox.h. The stages, and what each may still do:
+ *   early   descriptors, limits, capabilities that exec would hand on, death of the parent. Files
+ *           may still be opened and the sandbox itself set up.
+ *   lock    capabilities, then files (Landlock), then calls (seccomp), in that order because each
+ *           needs what the next takes away. Afterwards nothing can be widened again.
+ */
+#include "sys/sandbox.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "sys/linux/caps.h"
+#include "sys/linux/fdset.h"
+#include "sys/linux/landlock.h"
+#include "sys/linux/sandbox_calls.h"
+
+#define PROFILE_PATHS_MAX 8
+
+struct profile {
+	const char *name;
+	const char *read_files[PROFILE_PATHS_MAX]; /* readable afterwards; those that exist */
+	bool may_net;
+	bool has_dir;        /* dir_fd is its tree */
+	bool needs_landlock; /* without it the profile is refused */
+	bool has_files;      /* the monitor: it keeps its files, no Landlock */
+};
+
+/*
+ * A profile that can open nothing needs no Landlock: its seccomp list has no open. The dialler
+ * reads two files, read-only by seccomp; a kernel without Landlock would let it read others, so
+ * there it opens none and c-ares works with what it has read before.
+ */
+static const struct profile profiles[] = {
+	[SANDBOX_CHANNEL] = { .name = "channel" },
+	[SANDBOX_EGRESS] = { .name = "egress" },
+	[SANDBOX_DIALLER] = { .name = "dialler",
+			      .may_net = true,
+			      .needs_landlock = true,
+			      .read_files = { "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf",
+					      "/etc/nsswitch.conf", "/etc/svc.conf" } },
+	[SANDBOX_RECORDER] = { .name = "recorder" },
+	[SANDBOX_MONITOR] = { .name = "monitor", .has_files = true },
+	[SANDBOX_ARCHIVE] = { .name = "archive", .has_dir = true, .needs_landlock = true },
+};
+_Static_assert(BB_ARRAY_LEN(profiles) == SANDBOX_NUM_PROFILES, "one line for each profile");
+
+static int early(int keep_fds, struct bb_err *err)
+{
+	const struct rlimit no_core = { 0, 0 };
+	int r;
+
+	r = fdset_close_from(keep_fds);
+	if (r < 0)
+		return bb_err_set(err, r, "sandbox: cannot close inherited descriptors");
+	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
+		return bb_err_errno(err, "sandbox: core limit");
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return bb_err_errno(err, "sandbox: dumpable");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return bb_err_errno(err, "sandbox: no_new_privs");
+	r = caps_clear_inheritable();
+	if (r < 0)
+		return bb_err_set(err, r, "sandbox: inheritable capabilities: %s", bb_err_name(r));
+	return 0;
+}
+
+int sandbox_early(int keep_fds, struct bb_err *err)
+{
+	pid_t parent = getppid();
+
+	/* The parent asked for this at fork already (spawn.h); a second time covers a start by
+	 * hand. A parent that died in between left us to another process: the number changed. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return bb_err_errno(err, "sandbox: parent-death signal");
+	if (getppid() != parent)
+		return bb_err_set(err, BB_E_PART, "sandbox: the parent is gone");
+	return early(keep_fds, err);
+}
+
+int sandbox_early_alone(int keep_fds, struct bb_err *err)
+{
+	return early(keep_fds, err);
+}
+
+/* Opens what the profile may read; a file that is not there is not needed. */
+static size_t open_paths(const struct profile *p, int dir_fd, struct landlock_path *paths)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < PROFILE_PATHS_MAX && p->read_files[i] != NULL; i++) {
+		int fd = open(p->read_files[i], O_PATH | O_CLOEXEC);
+
+		if (fd >= 0)
+			paths[n++] = (struct landlock_path){ fd, LANDLOCK_READ_FILE };
+	}
+	if (p->has_dir)
+		paths[n++] = (struct landlock_path){ dir_fd, LANDLOCK_READ_WRITE };
+	return n;
+}
+
+static int lock_files(const struct profile *p, int dir_fd, bool *ret_has_landlock,
+		      struct bb_err *err)
+{
+	struct landlock_path paths[PROFILE_PATHS_MAX + 1];
+	size_t n;
+	int r;
+
+	if (p->has_files) {
+		*ret_has_landlock = false;
+		return 0;
+	}
+	n = open_paths(p, dir_fd, paths);
+	r = landlock_restrict(paths, n, p->may_net);
+	for (size_t i = 0; i < n; i++) {
+		if (paths[i].fd != dir_fd)
+			(void)close(paths[i].fd);
+	}
+	*ret_has_landlock = r == 0;
+	if (r == 0)
+		return 0;
+	if (r != -ENOSYS && r != -EOPNOTSUPP)
+		return bb_err_set(err, r, "sandbox: Landlock for '%s': %s", p->name,
+				  bb_err_name(r));
+	if (p->has_dir)
+		return bb_err_set(err, BB_E_MISSING,
+				  "sandbox: '%s' needs Landlock, which this kernel lacks or has "
+				  "switched off; use Linux 5.13 or later with 'landlock' in lsm=",
+				  p->name);
+	return 0;
+}
+
+static int lock_calls(enum sandbox_profile profile, bool has_landlock, struct bb_err *err)
+{
+	/* Without Landlock a profile that needs it loses the calls that open (see above). */
+	static const struct filter_rule no_open[] = {
+		{ .call = "open", .verdict = FILTER_ERRNO, .error = EACCES },
+		{ .call = "openat", .verdict = FILTER_ERRNO, .error = EACCES },
+		{ .call = "openat2", .verdict = FILTER_ERRNO, .error = EACCES },
+		{ .call = NULL },
+	};
+	static const struct filter_rule *const no_open_tables[] = { no_open, NULL };
+	FILTER_AUTO_PROGRAM struct filter_program program = { 0 };
+	FILTER_AUTO_PROGRAM struct filter_program extra = { 0 };
+	bool is_blind = profiles[profile].needs_landlock && !has_landlock;
+	int r;
+
+	r = filter_build(sandbox_calls[profile], FILTER_ERRNO, EPERM, &program, err);
+	if (r < 0)
+		return r;
+	if (is_blind) {
+		r = filter_build(no_open_tables, FILTER_ALLOW, 0, &extra, err);
+		if (r < 0)
+			return r;
+		r = prctl(PR_SET_SECCOMP, 2, &(struct sock_fprog){ extra.count, extra.code }, 0, 0);
+		if (r < 0)
+			return bb_err_errno(err, "sandbox: seccomp");
+	}
+	r = prctl(PR_SET_SECCOMP, 2, &(struct sock_fprog){ program.count, program.code }, 0, 0);
+	if (r < 0)
+		return bb_err_errno(err, "sandbox: seccomp");
+	return 0;
+}
+
+int sandbox_lock(enum sandbox_profile profile, int dir_fd, struct bb_err *err)
+{
+	bool has_landlock = false;
+	int r;
+
+	if ((unsigned)profile >= SANDBOX_NUM_PROFILES)
+		return bb_err_set(err, -EINVAL, "sandbox: unknown profile %d", (int)profile);
+	if (profiles[profile].has_dir && dir_fd < 0)
+		return bb_err_set(err, -EBADF, "sandbox: '%s' needs its directory",
+				  profiles[profile].name);
+
+	/* Only somebody with CAP_SETPCAP has a bounding set that could ever matter. */
+	r = caps_drop_bounding();
+	if (r < 0 && r != -EPERM)
+		return bb_err_set(err, r, "sandbox: capability bounds: %s", bb_err_name(r));
+	r = caps_drop_all();
+	if (r < 0)
+		return bb_err_set(err, r, "sandbox: capabilities: %s", bb_err_name(r));
+	r = lock_files(&profiles[profile], dir_fd, &has_landlock, err);
+	if (r < 0)
+		return r;
+	return lock_calls(profile, has_landlock, err);
+}

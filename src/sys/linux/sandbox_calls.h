@@ -1,0 +1,13 @@
+/* The system calls of each sandbox profile, as data; sandbox.c applies them. */
+#ifndef BB_SYS_LINUX_SANDBOX_CALLS_H
+#define BB_SYS_LINUX_SANDBOX_CALLS_H
+
+#include "sys/linux/filter.h"
+#include "sys/sandbox.h"
+
+#define SANDBOX_TABLES_MAX 8
+
+/* The tables of a profile, NULL-terminated. What none of them names fails with EPERM. */
+extern const struct filter_rule *const sandbox_calls[SANDBOX_NUM_PROFILES][SANDBOX_TABLES_MAX];
+
+#endif
