@@ -5,9 +5,9 @@
  *   ID/root/        directory form (namespace backend)
  *   ID/root.erofs   erofs form (microvm backend)
  *   ID/vmlinuz, ID/modules/order, ID/modules/NAME.ko   guest kernel (base image only)
- * "claude" is a layer on "base": an image is a list of layers, top first. "host" is not built: it stands for
- * the host's own /usr (namespace only). A build happens in a temporary directory and is renamed into place
- * whole; a shared lock keeps a running bottle's image from being removed.
+ * "claude" is a layer on "base": an image is a list of layers, top first. "host" is not built: it
+ * stands for the host's own /usr (namespace only). A build happens in a temporary directory and is
+ * renamed into place whole; a shared lock keeps a running bottle's image from being removed.
  */
 #ifndef BB_IMAGE_IMAGE_H
 #define BB_IMAGE_IMAGE_H
@@ -26,9 +26,10 @@ struct image {
 	char *dirs[IMAGE_LAYERS_MAX];  /* directory layers, top first */
 	char *erofs[IMAGE_LAYERS_MAX]; /* erofs layers, top first */
 	size_t layer_count;
-	char *kernel, *initrd; /* NULL where the image has none */
+	char *kernel;  /* vmlinuz of the lowest layer that has one; NULL: none */
+	char *modules; /* directory of the kernel's *.ko, with a file "order"; NULL: none */
 	char *kernel_version;
-	int lock_fd; /* shared lock: the image stays while this is open; -1 */
+	int lock_fds[IMAGE_LAYERS_MAX]; /* the layers stay while these are open; -1 */
 };
 
 /* Finds a built image. BB_E_MISSING: "image 'claude' is not built; run: bot-bottle image build

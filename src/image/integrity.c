@@ -1,0 +1,85 @@
+/* One algorithm, one length: anything else that npm could write (sha1, several hashes) is not
+ * accepted. */
+#include "image/integrity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+#define INTEGRITY_PREFIX "sha512-"
+#define BASE64_CHARS     88 /* 64 bytes: 86 digits and two '=' */
+
+static const char base64_digits[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+int integrity_parse(const char *text, uint8_t ret_digest[SHA512_BYTES])
+{
+	uint32_t bits = 0;
+	size_t have = 0, n = 0;
+
+	if (strncmp(text, INTEGRITY_PREFIX, strlen(INTEGRITY_PREFIX)) != 0)
+		return -EINVAL;
+	text += strlen(INTEGRITY_PREFIX);
+	if (strlen(text) != BASE64_CHARS || strcmp(text + BASE64_CHARS - 2, "==") != 0)
+		return -EINVAL;
+	for (size_t i = 0; i < BASE64_CHARS - 2; i++) {
+		const char *digit = strchr(base64_digits, text[i]);
+
+		if (digit == NULL)
+			return -EINVAL;
+		bits = bits << 6 | (uint32_t)(digit - base64_digits);
+		have += 6;
+		if (have >= 8) {
+			have -= 8;
+			ret_digest[n++] = (uint8_t)(bits >> have);
+		}
+	}
+	return (bits & ((1u << have) - 1)) == 0
+		       ? 0
+		       : -EINVAL; /* spare bits are zero in canonical text */
+}
+
+static void integrity_format(const uint8_t digest[SHA512_BYTES], char ret[BASE64_CHARS + 1])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < SHA512_BYTES; i += 3) {
+		uint32_t b = i + 1 < SHA512_BYTES ? digest[i + 1] : 0;
+		uint32_t c = i + 2 < SHA512_BYTES ? digest[i + 2] : 0;
+		uint32_t v = (uint32_t)digest[i] << 16 | b << 8 | c;
+
+		for (unsigned k = 0; k < 4; k++)
+			ret[n++] = base64_digits[v >> (18 - 6 * k) & 63];
+	}
+	ret[BASE64_CHARS - 2] = ret[BASE64_CHARS - 1] = '=';
+	ret[BASE64_CHARS] = '\0';
+}
+
+int integrity_check_file(const char *path, const char *integrity, struct bb_err *err)
+{
+	uint8_t wanted[SHA512_BYTES], found[SHA512_BYTES];
+	BB_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char text[BASE64_CHARS + 1];
+	struct sha512 s;
+	int r;
+
+	if (integrity_parse(integrity, wanted) < 0)
+		return bb_err_set(err, -EINVAL, "the pinned hash '%s' is not a sha512 integrity",
+				  integrity);
+	if (fd < 0)
+		return bb_err_errno(err, "cannot read '%s'", path);
+	sha512_init(&s);
+	r = sha512_fd(&s, fd);
+	if (r < 0)
+		return bb_err_set(err, r, "cannot read '%s': %s", path, bb_err_name(r));
+	sha512_final(&s, found);
+	if (memcmp(wanted, found, sizeof(wanted)) == 0)
+		return 0;
+	integrity_format(found, text);
+	return bb_err_set(err, -EBADMSG,
+			  "'%s' is not what was pinned (its hash is sha512-%s, wanted is %s); "
+			  "nothing of it was used",
+			  path, text, integrity);
+}
