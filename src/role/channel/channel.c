@@ -1,0 +1,314 @@
+/*
+ * The channel's core: the descriptor of the one stream, the mux on it, and the link to the monitor.
+ * Order of life: SETUP (ops) -> channel_start() -> hello -> provision -> serving -> bye or lost.
+ */
+#include <assert.h>
+#include <stdarg.h>
+#include <sys/socket.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/tlv.h"
+#include "ipc/messages.h"
+#include "role/channel/channel_impl.h"
+
+static const char *const state_names[] = { "setup", "hello", "provisioning", "serving", "ending" };
+_Static_assert(BB_ARRAY_LEN(state_names) == CHANNEL_NUM_STATES, "one name for each state");
+
+void channel_set_state(struct channel *c, enum channel_state state)
+{
+	assert(state > c->state);
+	bb_debug("state %s -> %s", state_names[c->state], state_names[state]);
+	c->state = state;
+}
+
+void channel_tell(struct channel *c, uint16_t type, uint32_t id, const struct bb_buf *body)
+{
+	struct bb_view v = body == NULL ? bb_view_of(NULL, 0) : bb_buf_peek(body);
+	int r = ipc_send(c->monitor_fd, type, id, v, NULL, 0);
+
+	if (r < 0) {
+		bb_debug("cannot tell the monitor: %s", bb_err_name(r));
+		loop_stop(c->loop, 1);
+	}
+}
+
+void channel_tell_str(struct channel *c, uint16_t type, const char *text)
+{
+	struct bb_buf body;
+
+	bb_buf_init(&body, 4096);
+	if (bb_tlv_put_str(&body, 1, text) == 0)
+		channel_tell(c, type, 0, &body);
+	bb_buf_done(&body);
+}
+
+void channel_tell_u32(struct channel *c, uint16_t type, uint32_t id, uint32_t value)
+{
+	struct bb_buf body;
+
+	bb_buf_init(&body, 64);
+	if (bb_tlv_put_u32(&body, 1, value) == 0)
+		channel_tell(c, type, id, &body);
+	bb_buf_done(&body);
+}
+
+void channel_lost(struct channel *c, const char *fmt, ...)
+{
+	char text[BB_ERR_MSG_MAX];
+	bool was_told = c->state == CHANNEL_ENDING;
+	va_list ap;
+
+	loop_fd_free(bb_take_ptr(&c->stream_watch));
+	if (was_told)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	channel_set_state(c, CHANNEL_ENDING);
+	if (c->hello_timer != NULL)
+		loop_timer_stop(c->hello_timer);
+	channel_tell_str(c, IPC_CHANNEL_LOST, text);
+}
+
+/* Writes what the mux has; back-pressure of the guest ends here: nothing is read for a stream whose
+ * mux output is full. */
+static void flush_output(void *arg)
+{
+	struct channel *c = arg;
+	bool is_blocked = false;
+
+	c->is_flush_due = false;
+	while (c->stream_watch != NULL) {
+		struct bb_view v = mux_output(c->mux);
+		ssize_t n;
+
+		if (v.n == 0)
+			break;
+		n = send(c->stream_fd, v.p, v.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			is_blocked = true;
+			break;
+		}
+		if (n < 0) {
+			channel_lost(c, "the guest's stream is gone: %s", bb_err_name(-errno));
+			return;
+		}
+		mux_output_consume(c->mux, (size_t)n);
+	}
+	if (c->stream_watch != NULL)
+		loop_fd_set(c->stream_watch, LOOP_READ | (is_blocked ? LOOP_WRITE : 0));
+}
+
+static void on_output(void *arg)
+{
+	struct channel *c = arg;
+
+	if (c->is_flush_due)
+		return;
+	c->is_flush_due = true;
+	loop_defer(c->loop, flush_output, c);
+}
+
+static void on_stream(void *arg, int events)
+{
+	struct channel *c = arg;
+	struct bb_err err = { 0 };
+
+	if ((events & LOOP_WRITE) != 0)
+		flush_output(c);
+	/* A bounded number of reads a turn, so that the other descriptors have theirs. */
+	for (int i = 0; i < 4 && (events & LOOP_READ) != 0 && c->stream_watch != NULL; i++) {
+		ssize_t n = recv(c->stream_fd, c->chunk, CHANNEL_CHUNK, MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n <= 0) {
+			channel_lost(c, "the guest closed its stream without a word: it died or "
+					"was killed");
+			break;
+		}
+		if (mux_input(c->mux, c->chunk, (size_t)n, &err) < 0) {
+			channel_lost(c, "the guest broke the stream's protocol: %s", err.msg);
+			break;
+		}
+		if (n < CHANNEL_CHUNK)
+			break;
+	}
+}
+
+static int on_open(void *arg, struct mux_stream *s)
+{
+	struct channel *c = arg;
+
+	if (c->state != CHANNEL_SERVING && c->state != CHANNEL_PROVISIONING)
+		return -EPROTO;
+	return opening_new(c, s);
+}
+
+static void on_readable(void *arg, struct mux_stream *s, void *owner)
+{
+	struct channel *c = arg;
+
+	(void)s;
+	if (owner == NULL)
+		return;
+	switch (((struct owner *)owner)->kind) {
+	case OWNER_RELAY:
+		relay_on_readable(owner);
+		break;
+	case OWNER_OPENING:
+		opening_on_readable(owner);
+		break;
+	case OWNER_LIFECYCLE:
+		lifecycle_on_readable(c);
+		break;
+	}
+}
+
+static void on_writable(void *arg, struct mux_stream *s, void *owner)
+{
+	struct channel *c = arg;
+
+	(void)s;
+	if (owner == NULL)
+		return;
+	switch (((struct owner *)owner)->kind) {
+	case OWNER_RELAY:
+		relay_on_writable(owner);
+		break;
+	case OWNER_OPENING:
+		break;
+	case OWNER_LIFECYCLE:
+		lifecycle_flush(c);
+		break;
+	}
+}
+
+static void on_reset(void *arg, struct mux_stream *s, void *owner)
+{
+	struct channel *c = arg;
+
+	if (owner == NULL) {
+		mux_stream_release(s);
+		return;
+	}
+	switch (((struct owner *)owner)->kind) {
+	case OWNER_RELAY:
+		relay_on_reset(owner);
+		break;
+	case OWNER_OPENING:
+		opening_on_reset(owner);
+		break;
+	case OWNER_LIFECYCLE:
+		mux_stream_release(bb_take_ptr(&c->lifecycle));
+		channel_lost(c, "the guest reset its lifecycle stream");
+		break;
+	}
+}
+
+static const struct mux_handlers mux_handlers = { on_open, on_readable, on_writable, on_reset,
+						  on_output };
+
+static void on_hello_deadline(void *arg)
+{
+	struct channel *c = arg;
+
+	channel_lost(c, "the guest did not say hello within %llu ms",
+		     (unsigned long long)c->hello_ms);
+}
+
+int channel_start(struct channel *c, struct bb_err *err)
+{
+	const struct mux_config config = { .side = MUX_HOST };
+	int r;
+
+	if (c->stream_fd < 0)
+		return bb_err_set(err, -EPROTO, "the set-up ended without a stream");
+	c->mux = mux_new(&config, &mux_handlers, c);
+	c->stream_watch = loop_fd_new(c->loop, c->stream_fd, LOOP_READ, on_stream, c);
+	c->hello_timer = loop_timer_new(c->loop, on_hello_deadline, c);
+	if (c->mux == NULL || c->stream_watch == NULL || c->hello_timer == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	channel_set_state(c, CHANNEL_HELLO);
+	loop_timer_set(c->hello_timer, c->hello_ms);
+	r = lifecycle_start(c, err);
+	if (r < 0)
+		return r;
+	return console_start(c);
+}
+
+static void on_monitor(void *arg, int events)
+{
+	struct channel *c = arg;
+	struct ipc_message m;
+	struct bb_err err = { 0 };
+	int r;
+
+	(void)events;
+	while ((r = ipc_receive(c->monitor_fd, c->ipc_buffer, &m, &err)) > 0) {
+		r = channel_dispatch(c, &m, &err);
+		ipc_message_done(&m);
+		if (r < 0)
+			break;
+	}
+	if (r == -EAGAIN)
+		return;
+	if (r < 0) {
+		bb_error("%s", err.msg);
+		channel_tell_str(c, IPC_ROLE_ERROR, err.msg);
+	}
+	loop_stop(c->loop, r < 0 ? 1 : 0);
+}
+
+struct channel *channel_new(struct loop *loop, int monitor_fd)
+{
+	struct channel *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->loop = loop;
+	c->monitor_fd = monitor_fd;
+	c->stream_fd = -1;
+	c->console_fd = -1;
+	c->console_log_fd = -1;
+	for (size_t i = 0; i < CHANNEL_SERVICES; i++)
+		c->services[i] = -1;
+	bb_buf_init(&c->provision, 4u << 20);
+	c->ipc_buffer = malloc(LIMIT_IPC_BODY);
+	c->chunk = malloc(CHANNEL_CHUNK);
+	(void)bb_fd_set_nonblock(monitor_fd, 1);
+	c->monitor_watch = loop_fd_new(loop, monitor_fd, LOOP_READ, on_monitor, c);
+	if (c->ipc_buffer == NULL || c->chunk == NULL || c->monitor_watch == NULL) {
+		channel_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void channel_free(struct channel *c)
+{
+	if (c == NULL)
+		return;
+	relay_free_all(c);
+	opening_free_all(c);
+	console_stop(c);
+	loop_timer_free(c->hello_timer);
+	loop_fd_free(c->stream_watch);
+	loop_fd_free(c->monitor_watch);
+	mux_free(c->mux);
+	if (c->stream_fd >= 0)
+		(void)close(c->stream_fd);
+	for (size_t i = 0; i < CHANNEL_SERVICES; i++)
+		if (c->services[i] >= 0)
+			(void)close(c->services[i]);
+	bb_buf_done(&c->provision);
+	free(c->ipc_buffer);
+	free(c->chunk);
+	free(c);
+}

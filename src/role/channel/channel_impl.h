@@ -1,0 +1,120 @@
+/* What the files of the channel share. */
+#ifndef BB_ROLE_CHANNEL_CHANNEL_IMPL_H
+#define BB_ROLE_CHANNEL_CHANNEL_IMPL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/limit.h"
+#include "ipc/ipc.h"
+#include "mux/mux.h"
+#include "mux/proto.h"
+#include "role/channel/channel.h"
+
+#define CHANNEL_CHUNK    65536 /* bytes of one read */
+#define CHANNEL_SERVICES 3     /* EGRESS, GIT, SUPERVISE */
+
+/*
+ * SETUP	descriptors arrive; nothing of the guest is read
+ * HELLO	the stream runs; LIFECYCLE is open; only a hello is accepted
+ * PROVISIONING	the guest said hello; provision is forwarded
+ * SERVING	ready: streams are opened both ways
+ * ENDING	bye was said, or the stream is lost; nothing is forwarded any more
+ */
+enum channel_state {
+	CHANNEL_SETUP,
+	CHANNEL_HELLO,
+	CHANNEL_PROVISIONING,
+	CHANNEL_SERVING,
+	CHANNEL_ENDING,
+};
+#define CHANNEL_NUM_STATES 5
+
+struct relay;
+struct opening;
+
+struct channel {
+	struct loop *loop;
+	enum channel_state state;
+	int monitor_fd;
+	struct loop_fd *monitor_watch;
+	uint8_t *ipc_buffer; /* LIMIT_IPC_BODY */
+
+	int stream_fd;
+	struct loop_fd *stream_watch;
+	struct mux *mux;
+	bool is_flush_due;
+	uint8_t *chunk; /* CHANNEL_CHUNK, used within one callback only */
+
+	int services[CHANNEL_SERVICES]; /* links by proto_service - PROTO_EGRESS; -1 */
+	struct relay *relays;
+	struct opening *openings;
+
+	struct mux_stream *lifecycle;
+	struct loop_timer *hello_timer;
+	uint64_t hello_ms;
+	struct bb_buf provision; /* lifecycle frames that wait for the hello or for credit */
+
+	int console_fd, console_log_fd;
+	struct loop_fd *console_watch;
+	uint64_t console_bytes;
+};
+
+/* What owns a mux stream: the first member of every owner. */
+enum owner_kind {
+	OWNER_RELAY,
+	OWNER_OPENING,
+	OWNER_LIFECYCLE,
+};
+struct owner {
+	enum owner_kind kind;
+};
+
+/* channel.c */
+void channel_set_state(struct channel *c, enum channel_state state);
+int channel_start(struct channel *c, struct bb_err *err);
+/* The guest broke the rules, died, or is late: tells the monitor and forgets the guest. */
+void channel_lost(struct channel *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A message to the monitor; a monitor that does not take it is gone: the loop stops. */
+void channel_tell(struct channel *c, uint16_t type, uint32_t id, const struct bb_buf *body);
+void channel_tell_str(struct channel *c, uint16_t type, const char *text);
+void channel_tell_u32(struct channel *c, uint16_t type, uint32_t id, uint32_t value);
+
+/* channel_ops.c */
+int channel_dispatch(struct channel *c, struct ipc_message *m, struct bb_err *err);
+
+/* relay.c: bytes between one mux stream and one local descriptor. fd is taken, also on failure. */
+struct relay_plan {
+	struct mux_stream *stream;
+	int fd;
+	uint32_t id;          /* ipc id to report the end with; 0: nobody asks */
+	struct bb_view first; /* bytes to send before those of fd */
+	bool is_sink;         /* a file or pipe: receives only */
+	uint64_t most;        /* SINK: bytes written at most, the rest is dropped; 0: no cap */
+};
+int relay_new(struct channel *c, const struct relay_plan *plan);
+void relay_on_readable(struct relay *r);
+void relay_on_writable(struct relay *r);
+void relay_on_reset(struct relay *r);
+void relay_free_all(struct channel *c);
+
+/* opening.c: the first bytes of a stream that the guest opened. */
+int opening_new(struct channel *c, struct mux_stream *s);
+void opening_on_readable(struct opening *o);
+void opening_on_reset(struct opening *o);
+void opening_free_all(struct channel *c);
+
+/* lifecycle.c */
+int lifecycle_start(struct channel *c, struct bb_err *err);
+void lifecycle_on_readable(struct channel *c);
+void lifecycle_flush(struct channel *c);
+int lifecycle_provision(struct channel *c, struct bb_view body, bool is_last, struct bb_err *err);
+int lifecycle_send(struct channel *c, uint8_t type, const struct bb_buf *body, struct bb_err *err);
+
+/* console.c */
+int console_start(struct channel *c);
+void console_stop(struct channel *c);
+
+#endif
