@@ -107,7 +107,7 @@ static int op_open(void *ctx, struct ipc_message *m, struct bb_err *err)
 		{ .tag = 3, .type = BB_TLV_BYTES, .max = LIMIT_IPC_BODY, .out = &first },
 		{ .tag = 4, .type = BB_TLV_U64, .out = &most },
 	};
-	struct relay_plan plan = { .id = m->id, .most = most };
+	struct relay_plan plan = { .id = m->id };
 	BB_AUTO_BUF struct bb_buf bytes = { 0 };
 	int r = bb_tlv_read(m->body, fields, BB_ARRAY_LEN(fields), err);
 
@@ -128,6 +128,7 @@ static int op_open(void *ctx, struct ipc_message *m, struct bb_err *err)
 		return 0;
 	}
 	plan.fd = ipc_message_take_fd(m, 0);
+	plan.most = most;
 	plan.is_sink = is_sink(plan.fd);
 	plan.first = bb_buf_peek(&bytes);
 	r = relay_new(c, &plan);

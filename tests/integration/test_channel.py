@@ -1,0 +1,314 @@
+"""The channel between a played monitor and a guest: the real bottle-init in a namespace, and hostile ones
+played byte by byte."""
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+from rig.ipc import PROTO, Frames, Link, field, frame, mux_frame, opening
+
+BUILD = os.environ.get("BB_BUILD") or os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__)))), "build")
+PROGRAMS = os.environ.get("BB_BIN") or os.path.join(BUILD, "src")
+DATA, WINDOW, PING, GO_AWAY = range(4)
+SYN, ACK, FIN, RST = 1, 2, 4, 8
+
+
+class Channel:
+    """A running bot-bottle-channel with its monitor link, its service link and the guest's end."""
+
+    def __init__(self, hello_ms=10000, services=("PROTO_EGRESS",)):
+        self.monitor, theirs = Link.pair()
+        self.guest, stream = socket.socketpair()
+        self.console_w = None
+        self.dir = tempfile.TemporaryDirectory()
+        self.process = subprocess.Popen([os.path.join(PROGRAMS, "bot-bottle-channel")], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, close_fds=True, pass_fds=(3,),
+                                        preexec_fn=lambda: os.dup2(theirs.fileno(), 3)) \
+            if theirs.fileno() != 3 else None
+        assert self.process
+        theirs.close()
+        self.monitor.send("IPC_CHANNEL_SETUP", (1, ("u64", hello_ms)), fds=[stream.fileno()])
+        stream.close()
+        self.services = {}
+        for name in services:
+            ours, end = Link.pair()
+            self.monitor.send("IPC_CHANNEL_SERVICE", (1, PROTO[name]), fds=[end.fileno()])
+            end.close()
+            self.services[name] = ours
+        read, self.console_w = os.pipe()
+        self.console_log = os.path.join(self.dir.name, "console.log")
+        log = os.open(self.console_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.monitor.send("IPC_CHANNEL_CONSOLE", fds=[read, log])
+        os.close(read)
+        os.close(log)
+        self.monitor.send("IPC_SETUP_DONE")
+        self.monitor.expect("IPC_ROLE_READY")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.monitor.close()
+        try:
+            self.process.wait(5)
+        finally:
+            self.process.kill()
+            self.process.wait()
+        for link in self.services.values():
+            link.close()
+        self.guest.close()
+        if self.console_w is not None:
+            os.close(self.console_w)
+        self.dir.cleanup()
+
+    def open(self, service, first=b"", body=b"", ident=1):
+        ours, theirs = socket.socketpair()
+        self.monitor.send("IPC_CHANNEL_OPEN", (1, PROTO[service]), (2, body), (3, first), ident=ident,
+                          fds=[theirs.fileno()])
+        theirs.close()
+        return Frames(ours)
+
+    def lost(self, timeout=10):
+        return self.monitor.expect("IPC_CHANNEL_LOST", timeout)[2][1].decode()
+
+
+class PlayedGuest:
+    """Just enough of the guest's side to say a hello and open streams."""
+
+    def __init__(self, channel):
+        self.sock, self.channel = channel.guest, channel
+        self.sock.settimeout(10)
+
+    def read(self, n):
+        data = b""
+        while len(data) < n:
+            more = self.sock.recv(n - len(data))
+            if not more:
+                raise EOFError
+            data += more
+        return data
+
+    def next_frame(self):
+        _, kind, flags, ident, length = struct.unpack(">BBHII", self.read(12))
+        return kind, flags, ident, length, self.read(length) if kind == DATA else b""
+
+    def lifecycle(self, kind, body=b""):
+        data = frame(kind, body)
+        self.sock.sendall(mux_frame(DATA, 0, 2, len(data), data))
+
+    def hello(self, version=None):
+        version = PROTO["PROTO_VERSION"] if version is None else version
+        self.lifecycle(PROTO["LIFECYCLE_HELLO"], field(1, version) + field(2, "played"))
+
+    def serve(self):
+        self.hello()
+        self.channel.monitor.expect("IPC_CHANNEL_HELLO")
+        self.lifecycle(PROTO["LIFECYCLE_READY"])
+        self.channel.monitor.expect("IPC_CHANNEL_READY")
+
+
+class RealGuest:
+    """bottle-init as pid 1 of its own namespaces."""
+
+    def __init__(self, channel):
+        guest = channel.guest
+        self.process = subprocess.Popen(
+            ["unshare", "-Urpnmf", "--mount-proc", "--kill-child", os.path.join(PROGRAMS, "bottle-init"),
+             "--namespace"], stdin=subprocess.DEVNULL, stdout=channel.console_w, stderr=channel.console_w,
+            pass_fds=(3,), preexec_fn=lambda: os.dup2(guest.fileno(), 3))
+        channel.guest.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+def provision(channel, *body):
+    blob = b"".join(field(t, v) for t, v in body)
+    channel.monitor.send("IPC_CHANNEL_PROVISION", (1, blob), (2, 1))
+
+
+def start_real(channel):
+    guest = RealGuest(channel)
+    provision(channel, (PROTO["LIFECYCLE_TAG_HOSTNAME"], "bottle"), (PROTO["LIFECYCLE_TAG_ENV"], "PATH=/usr/bin:/bin"))
+    channel.monitor.expect("IPC_CHANNEL_HELLO")
+    ready = channel.monitor.expect("IPC_CHANNEL_READY")
+    assert 1 not in ready[2], ready
+    return guest
+
+
+def run(channel, *argv, ident=1):
+    first = frame(PROTO["EXEC_START"], b"".join(field(PROTO["EXEC_TAG_ARG"], a) for a in argv))
+    return channel.open("PROTO_EXEC", first=first, ident=ident)
+
+
+def test_a_command_runs_in_the_guest_and_its_end_is_reported():
+    with Channel() as c, start_real(c):
+        stream = run(c, "sh", "-c", "echo out; echo err >&2; exit 7", ident=41)
+        seen, _, code = stream.until(PROTO["EXEC_EXIT"])
+        assert seen[PROTO["EXEC_STDOUT"]] == b"out\n" and seen[PROTO["EXEC_STDERR"]] == b"err\n", seen
+        assert struct.unpack(">I", code[-4:])[0] == 7
+        stream.sock.close()
+        closed = c.monitor.expect("IPC_CHANNEL_CLOSED")
+        assert closed[1] == 41
+
+
+def test_a_megabyte_goes_through_cat_unchanged():
+    data = os.urandom(1 << 20)
+    with Channel() as c, start_real(c):
+        stream = run(c, "cat")
+        got = []
+
+        def feed():
+            for at in range(0, len(data), 50000):
+                stream.send(PROTO["EXEC_STDIN"], data[at:at + 50000])
+            stream.send(PROTO["EXEC_STDIN_EOF"])
+
+        writer = threading.Thread(target=feed)
+        writer.start()
+        seen, _, _ = stream.until(PROTO["EXEC_EXIT"], timeout=30)
+        writer.join()
+        got = seen[PROTO["EXEC_STDOUT"]]
+        assert got == data, (len(got), len(data))
+
+
+def test_a_file_receives_at_most_its_cap_and_the_process_is_not_held_up():
+    with Channel() as c, start_real(c), tempfile.TemporaryFile() as sink:
+        first = frame(PROTO["EXEC_START"], b"".join(field(PROTO["EXEC_TAG_ARG"], a) for a in
+                                                   ("head", "-c", "3000000", "/dev/zero")))
+        c.monitor.send("IPC_CHANNEL_OPEN", (1, PROTO["PROTO_EXEC"]), (3, first), (4, ("u64", 100000)), ident=5,
+                       fds=[sink.fileno()])
+        closed = c.monitor.expect("IPC_CHANNEL_CLOSED", 30)
+        assert closed[1] == 5 and struct.unpack(">I", closed[2][1])[0] == 0
+        assert os.fstat(sink.fileno()).st_size == 100000
+
+
+def test_a_full_disk_ends_that_stream_with_its_reason():
+    with Channel() as c, start_real(c), open("/dev/full", "wb", buffering=0) as sink:
+        first = frame(PROTO["EXEC_START"], b"".join(field(PROTO["EXEC_TAG_ARG"], a) for a in ("echo", "x")))
+        c.monitor.send("IPC_CHANNEL_OPEN", (1, PROTO["PROTO_EXEC"]), (3, first), ident=6, fds=[sink.fileno()])
+        closed = c.monitor.expect("IPC_CHANNEL_CLOSED")
+        assert struct.unpack(">I", closed[2][1])[0] == 28  # ENOSPC
+        stream = run(c, "true", ident=7)  # the others go on
+        stream.until(PROTO["EXEC_EXIT"])
+
+
+def test_a_guest_stream_reaches_its_service_with_half_closes_both_ways():
+    with Channel() as c:
+        g = PlayedGuest(c)
+        g.serve()
+        payload = opening(PROTO["PROTO_EGRESS"], field(1, 2)) + b"CONNECT a:443"
+        g.sock.sendall(mux_frame(WINDOW, SYN, 1, 0) + mux_frame(DATA, 0, 1, len(payload), payload) +
+                       mux_frame(DATA, FIN, 1, 0))
+        name, _, body, fds = c.services["PROTO_EGRESS"].receive()
+        assert name == "IPC_STREAM" and struct.unpack(">I", body[1])[0] == 2
+        with socket.socket(fileno=fds[0]) as s:
+            s.settimeout(10)
+            got = b""
+            while True:
+                more = s.recv(100)
+                if not more:
+                    break
+                got += more
+            assert got == b"CONNECT a:443"
+            s.sendall(b"answer")
+        answer, end = b"", False
+        while not end:
+            kind, flags, ident, _, data = g.next_frame()
+            if ident == 1 and kind == DATA:
+                answer += data
+                end = bool(flags & FIN)
+        assert answer == b"answer"
+
+
+def test_a_stream_without_a_service_is_reset():
+    with Channel(services=()) as c:
+        g = PlayedGuest(c)
+        g.serve()
+        payload = opening(PROTO["PROTO_GIT"])
+        g.sock.sendall(mux_frame(WINDOW, SYN, 1, 0) + mux_frame(DATA, 0, 1, len(payload), payload))
+        while True:
+            _, flags, ident, _, _ = g.next_frame()
+            if ident == 1 and flags & RST:
+                break
+
+
+def hostile(action, want):
+    with Channel() as c:
+        g = PlayedGuest(c)
+        started = time.monotonic()
+        action(g)
+        text = c.lost()
+        assert want in text, text
+        assert time.monotonic() - started < 2 or "deadline" in want
+
+
+def test_a_hello_of_another_version_is_refused():
+    hostile(lambda g: g.hello(version=99), "version 99")
+
+
+def test_frames_out_of_turn_are_refused():
+    hostile(lambda g: g.lifecycle(PROTO["LIFECYCLE_READY"]), "out of turn")
+    hostile(lambda g: (g.serve(), g.lifecycle(PROTO["LIFECYCLE_HELLO"])), "out of turn")
+    hostile(lambda g: g.lifecycle(77), "unknown")
+
+
+def test_the_guest_may_not_open_the_hosts_services():
+    for name in ("PROTO_EXEC", "PROTO_FILE", "PROTO_LIFECYCLE"):
+        payload = opening(PROTO[name])
+        hostile(lambda g: (g.serve(), g.sock.sendall(mux_frame(WINDOW, SYN, 1, 0) +
+                                                     mux_frame(DATA, 0, 1, len(payload), payload))), "host's to open")
+
+
+def test_a_broken_stream_ends_the_bottle():
+    hostile(lambda g: g.sock.sendall(b"\x07" * 12), "protocol")
+    hostile(lambda g: (g.serve(), g.sock.sendall(mux_frame(WINDOW, SYN, 1, 0) + mux_frame(DATA, 0, 1, 5, b"hello") +
+                                                 mux_frame(DATA, 0, 1, 8, b"\0" * 8))), "opens with")
+    hostile(lambda g: g.sock.close(), "closed its stream")
+
+
+def test_a_silent_guest_meets_the_deadline():
+    with Channel(hello_ms=300) as c:
+        assert "did not say hello within 300 ms" in c.lost()
+
+
+def test_the_console_is_kept_up_to_its_cap():
+    with Channel() as c:
+        text = b"kernel panic\n" + b"x" * (3 << 20)
+        os.write(c.console_w, text[:1000])
+        writer = threading.Thread(target=lambda: [os.write(c.console_w, text[i:i + 60000])
+                                                  for i in range(1000, len(text), 60000)])
+        writer.start()
+        writer.join(20)
+        assert not writer.is_alive(), "the console holds its writer up"
+        g = PlayedGuest(c)
+        g.serve()  # the channel has gone round: what was in the pipe is read
+        deadline = time.monotonic() + 5
+        while os.path.getsize(c.console_log) < 1 << 20 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert os.path.getsize(c.console_log) == 1 << 20
+        with open(c.console_log, "rb") as f:
+            assert f.read(13) == b"kernel panic\n"
+
+
+def test_the_channel_ends_with_its_monitor():
+    c = Channel()
+    with c:
+        c.monitor.close()
+        assert c.process.wait(5) == 0
+
+
+def test_a_malformed_message_of_the_monitor_ends_the_channel():
+    with Channel() as c:
+        c.monitor.send("IPC_CHANNEL_OPEN", (1, PROTO["PROTO_EGRESS"]), ident=3, fds=[0])
+        assert c.monitor.expect("IPC_ROLE_ERROR")[2][1]
+        assert c.process.wait(5) == 1
