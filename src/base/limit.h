@@ -63,6 +63,9 @@
 #define LIMIT_EGRESS_LEAF_RATE 100  /* fresh leaves a second: minting costs CPU */
 #define LIMIT_ROUTES           1024 /* routes of a policy */
 #define LIMIT_ROUTE_PORTS      16   /* ports of a route */
+#define LIMIT_ROUTE_MATCHES    64   /* path rules of a route */
+#define LIMIT_MATCH_METHODS    16   /* methods of a path rule */
+#define LIMIT_MATCH_PATH       1024 /* bytes of a path rule */
 
 /* Recorder and logs. */
 #define LIMIT_AUDIT_RECORD 8192               /* bytes of one record */

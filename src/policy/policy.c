@@ -1,0 +1,268 @@
+/*
+ * The routes of a bottle: building and checking them. Both the CLI (from manifests) and the roles
+ * (from encoded bytes) come through policy_add(), so what a decoded policy may contain is exactly
+ * what a manifest may say.
+ */
+#include "policy/policy_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+#include "base/text.h"
+
+#define POLICY_TEXT_MAX 1024 /* bytes of token_ref and origin */
+
+struct policy *policy_new(void)
+{
+	return calloc(1, sizeof(struct policy));
+}
+
+static void route_done(struct policy_route *r)
+{
+	for (size_t i = 0; i < r->match_count; i++) {
+		bb_strv_free(r->matches[i].methods);
+		free(r->matches[i].path);
+	}
+	free(r->matches);
+	free(r->host);
+	free(r->auth_header);
+	free(r->token_ref);
+	free(r->origin);
+}
+
+void policy_free(struct policy *p)
+{
+	if (p == NULL)
+		return;
+	for (size_t i = 0; i < p->route_count; i++)
+		route_done(&p->routes[i]);
+	free(p->routes);
+	free(p);
+}
+
+bool policy_is_token(const char *s)
+{
+	size_t n = strspn(s, "!#$%&'*+-.^_`|~0123456789"
+			     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+	return n > 0 && s[n] == '\0';
+}
+
+static bool has_upper(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if (*s >= 'A' && *s <= 'Z')
+			return true;
+	return false;
+}
+
+static bool has_lower(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if (*s >= 'a' && *s <= 'z')
+			return true;
+	return false;
+}
+
+static int check_ports(const struct policy_route *r, struct bb_err *err)
+{
+	if (r->tls_port_count > LIMIT_ROUTE_PORTS || r->plain_port_count > LIMIT_ROUTE_PORTS)
+		return bb_err_set(err, -EINVAL, "host '%s' has more than %d ports", r->host,
+				  LIMIT_ROUTE_PORTS);
+	for (size_t i = 0; i < r->tls_port_count; i++)
+		if (r->tls_ports[i] == 0)
+			return bb_err_set(err, -EINVAL, "host '%s': port 0 does not exist",
+					  r->host);
+	for (size_t i = 0; i < r->plain_port_count; i++) {
+		if (r->plain_ports[i] == 0)
+			return bb_err_set(err, -EINVAL, "host '%s': port 0 does not exist",
+					  r->host);
+		for (size_t k = 0; k < r->tls_port_count; k++)
+			if (r->plain_ports[i] == r->tls_ports[k])
+				return bb_err_set(err, -EINVAL,
+						  "host '%s': port %u is listed for TLS and for "
+						  "plain HTTP",
+						  r->host, r->plain_ports[i]);
+	}
+	return 0;
+}
+
+static int check_auth(const struct policy_route *r, struct bb_err *err)
+{
+	if ((unsigned)r->auth >= POLICY_NUM_AUTH_KINDS)
+		return bb_err_set(err, -EINVAL, "host '%s': auth kind %u is unknown", r->host,
+				  (unsigned)r->auth);
+	if ((r->auth == POLICY_AUTH_HEADER) != (r->auth_header != NULL))
+		return bb_err_set(err, -EINVAL, "host '%s': a header name belongs to header auth",
+				  r->host);
+	if ((r->auth != POLICY_AUTH_NONE) != (r->token_ref != NULL))
+		return bb_err_set(err, -EINVAL, "host '%s': a token reference belongs to auth",
+				  r->host);
+	if (r->auth == POLICY_AUTH_NONE)
+		return 0;
+	if (r->plain_port_count > 0)
+		return bb_err_set(err, -EINVAL,
+				  "host '%s' has auth and plain ports: a credential never travels "
+				  "over plain HTTP",
+				  r->host);
+	if (r->auth_header != NULL && (!policy_is_token(r->auth_header) ||
+				       has_upper(r->auth_header) || strlen(r->auth_header) > 64))
+		return bb_err_set(err, -EINVAL, "host '%s': '%s' is not a header name", r->host,
+				  BB_ESCAPED(bb_view_str(r->auth_header)));
+	if (r->token_ref[0] == '\0' || strlen(r->token_ref) > POLICY_TEXT_MAX)
+		return bb_err_set(err, -EINVAL,
+				  "host '%s': the token reference is empty or longer "
+				  "than %d bytes",
+				  r->host, POLICY_TEXT_MAX);
+	return 0;
+}
+
+/* A rule must be written in the canonical form that requests are brought to, or it never matches.
+ */
+static bool is_canonical_path(const char *path)
+{
+	if (path[0] != '/' || strlen(path) > LIMIT_MATCH_PATH)
+		return false;
+	if (path[strspn(path, "/-._~!$&'()*+,;=:@0123456789"
+			      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")] != '\0')
+		return false;
+	for (const char *p = path; p != NULL; p = strchr(p + 1, '/')) {
+		size_t n = strcspn(p + 1, "/;");
+
+		if (n == 0 && p[1] == '/')
+			return false; /* an empty segment */
+		if ((n == 1 && p[1] == '.') || (n == 2 && p[1] == '.' && p[2] == '.'))
+			return false;
+	}
+	return true;
+}
+
+static int check_matches(const struct policy_route *r, struct bb_err *err)
+{
+	if (r->match_count > LIMIT_ROUTE_MATCHES)
+		return bb_err_set(err, -EINVAL, "host '%s' has more than %d path rules", r->host,
+				  LIMIT_ROUTE_MATCHES);
+	for (size_t i = 0; i < r->match_count; i++) {
+		const struct policy_match *m = &r->matches[i];
+
+		if (m->path != NULL && !is_canonical_path(m->path))
+			return bb_err_set(
+				err, -EINVAL,
+				"host '%s': path '%s' can never match: write it from '/', "
+				"without '//', '.', '..', '%%', '?' or '#'",
+				r->host, BB_ESCAPED(bb_view_str(m->path)));
+		if (bb_strv_len(m->methods) > LIMIT_MATCH_METHODS)
+			return bb_err_set(err, -EINVAL,
+					  "host '%s' has a rule of more than %d methods", r->host,
+					  LIMIT_MATCH_METHODS);
+		for (size_t k = 0; m->methods != NULL && m->methods[k] != NULL; k++)
+			if (!policy_is_token(m->methods[k]) || has_lower(m->methods[k]) ||
+			    strlen(m->methods[k]) > 32)
+				return bb_err_set(err, -EINVAL, "host '%s': '%s' is not a method",
+						  r->host, BB_ESCAPED(bb_view_str(m->methods[k])));
+	}
+	return 0;
+}
+
+static int check_route(const struct policy *p, const struct policy_route *r, struct bb_err *err)
+{
+	int result;
+
+	if (p->route_count >= LIMIT_ROUTES)
+		return bb_err_set(err, BB_E_LIMIT, "there are more than %d routes", LIMIT_ROUTES);
+	if (r->host == NULL || !policy_is_name(r->host) || policy_is_numeric(r->host) ||
+	    (r->is_wildcard && strchr(r->host, '.') == NULL))
+		return bb_err_set(err, -EINVAL, "'%s' is not a host",
+				  r->host == NULL ? "" : BB_ESCAPED(bb_view_str(r->host)));
+	if (r->origin != NULL && strlen(r->origin) > POLICY_TEXT_MAX)
+		return bb_err_set(err, -EINVAL, "host '%s': its origin is too long", r->host);
+	for (size_t i = 0; i < p->route_count; i++)
+		if (p->routes[i].is_wildcard == r->is_wildcard &&
+		    strcmp(p->routes[i].host, r->host) == 0)
+			return bb_err_set(err, -EEXIST, "host '%s%s' has two routes%s%s",
+					  r->is_wildcard ? "*." : "", r->host,
+					  p->routes[i].origin == NULL ? "" : ", the first at ",
+					  p->routes[i].origin == NULL ? "" : p->routes[i].origin);
+	result = check_ports(r, err);
+	if (result == 0)
+		result = check_auth(r, err);
+	if (result == 0)
+		result = check_matches(r, err);
+	return result;
+}
+
+static int copy_str(char **dst, const char *src)
+{
+	if (src == NULL)
+		return 0;
+	*dst = strdup(src);
+	return *dst == NULL ? -ENOMEM : 0;
+}
+
+static int copy_match(struct policy_match *dst, const struct policy_match *src)
+{
+	dst->is_prefix = src->is_prefix;
+	for (size_t i = 0; src->methods != NULL && src->methods[i] != NULL; i++) {
+		char *method = strdup(src->methods[i]);
+
+		if (method == NULL || bb_strv_push(&dst->methods, method) < 0)
+			return -ENOMEM;
+	}
+	return copy_str(&dst->path, src->path);
+}
+
+/* dst is zeroed and may be left half-built: route_done() frees it. */
+static int copy_route(struct policy_route *dst, const struct policy_route *src)
+{
+	dst->is_wildcard = src->is_wildcard;
+	dst->auth = src->auth;
+	memcpy(dst->tls_ports, src->tls_ports, sizeof(dst->tls_ports));
+	dst->tls_port_count = src->tls_port_count;
+	memcpy(dst->plain_ports, src->plain_ports, sizeof(dst->plain_ports));
+	dst->plain_port_count = src->plain_port_count;
+	if (dst->tls_port_count == 0 && dst->plain_port_count == 0)
+		dst->tls_ports[dst->tls_port_count++] = 443;
+	if (copy_str(&dst->host, src->host) < 0 ||
+	    copy_str(&dst->auth_header, src->auth_header) < 0 ||
+	    copy_str(&dst->token_ref, src->token_ref) < 0 ||
+	    copy_str(&dst->origin, src->origin) < 0)
+		return -ENOMEM;
+	if (src->match_count == 0)
+		return 0;
+	dst->matches = calloc(src->match_count, sizeof(*dst->matches));
+	if (dst->matches == NULL)
+		return -ENOMEM;
+	for (; dst->match_count < src->match_count; dst->match_count++)
+		if (copy_match(&dst->matches[dst->match_count], &src->matches[dst->match_count]) <
+		    0) {
+			dst->match_count++; /* the half-built one is freed too */
+			return -ENOMEM;
+		}
+	return 0;
+}
+
+int policy_add(struct policy *p, const struct policy_route *route, struct bb_err *err)
+{
+	struct policy_route copy = { 0 };
+	struct policy_route *grown;
+	size_t bytes;
+	int r = check_route(p, route, err);
+
+	if (r < 0)
+		return r;
+	if (copy_route(&copy, route) < 0 ||
+	    !bb_mul_size(p->route_count + 1, sizeof(*grown), &bytes)) {
+		route_done(&copy);
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	}
+	grown = realloc(p->routes, bytes);
+	if (grown == NULL) {
+		route_done(&copy);
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	}
+	p->routes = grown;
+	p->routes[p->route_count++] = copy;
+	return 0;
+}
