@@ -93,10 +93,10 @@ static void flush_output(void *arg)
 			is_blocked = true;
 			break;
 		}
-		if (n < 0) {
-			channel_lost(c, "the guest's stream is gone: %s", bb_err_name(-errno));
-			return;
-		}
+		/* Nobody takes it any more. What the guest said before it went (a bye, perhaps) is still
+		 * unread: the reading side tells the end. */
+		if (n < 0)
+			n = (ssize_t)v.n;
 		mux_output_consume(c->mux, (size_t)n);
 	}
 	if (c->stream_watch != NULL)
