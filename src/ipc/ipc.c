@@ -113,11 +113,14 @@ int ipc_receive(int fd, uint8_t *buffer, struct ipc_message *ret, struct bb_err 
 			      .msg_controllen = sizeof(control.bytes) };
 	struct ipc_message m = { 0 };
 	bool is_whole = true;
+	int was_reset = 0;
 	ssize_t n;
 
+	/* A peer that went with unread messages gives one ECONNRESET; what it said last comes
+	 * after that. */
 	do
 		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !was_reset++)));
 	if (n < 0 && errno == ECONNRESET)
 		return 0;
 	if (n < 0)
