@@ -72,6 +72,10 @@
 #define LIMIT_AUDIT_FILE   (64 * 1024 * 1024) /* bytes of audit.jsonl; then egress denies */
 #define LIMIT_CONSOLE_LOG  (1024 * 1024) /* bytes of console.log; what comes later is dropped */
 #define LIMIT_SESSION_LOG  (16 * 1024 * 1024) /* bytes of session.log */
+#define LIMIT_BUNDLE_LOG   (1024 * 1024) /* bytes of monitor.log: the bundle's standard error */
+
+/* The monitor. */
+#define LIMIT_CONTROL_PEERS 32 /* connections to control.sock at a time */
 
 /* Manifests. */
 #define LIMIT_MANIFEST_FILE  (256 * 1024)

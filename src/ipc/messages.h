@@ -97,7 +97,8 @@ enum ipc_type {
 
 	/* CLI <-> monitor on control.sock (IPC_LINK_EDGE; same uid only) */
 	IPC_CONTROL_OPEN =
-		112, /* CLI ->, id; tags as IPC_CHANNEL_OPEN 1..3; answer IPC_CONTROL_OPENED */
+		112, /* CLI ->, id; tags as IPC_CHANNEL_OPEN 1..3; answer IPC_CONTROL_OPENED. The
+		      * main session's EXEC_START comes in tag 3: the monitor must know of it */
 	IPC_CONTROL_OPENED = 113, /* fds: the CLI's end of the stream; tag 1 u32: 0 or errno; tag 2
 				     str sentence */
 	IPC_CONTROL_STATUS = 114, /* CLI ->, id; answer IPC_CONTROL_STATE */
@@ -113,6 +114,8 @@ enum ipc_type {
 		      * keep it at the end when it changed; answer IPC_CONTROL_OK */
 	IPC_CONTROL_OK = 121,      /* monitor ->, id */
 	IPC_CONTROL_REFUSED = 122, /* monitor ->, id; tag 1 str sentence */
+	IPC_CONTROL_NOTE = 123,    /* monitor -> who watches; tag 1 str: something is wrong that the
+				    * operator must act on, e.g. no room for the workspace */
 };
 
 enum dial_result {
@@ -149,6 +152,7 @@ enum control_state_tag {
 	CONTROL_STATE_STARTED = 4, /* u64: CLOCK_REALTIME seconds */
 	CONTROL_STATE_HELD = 5,    /* u32: 1 when a terminal is attached */
 	CONTROL_STATE_PARTS = 6, /* str, repeated: "egress 1234": name and pid of a running part */
+	CONTROL_STATE_PROBLEM = 7, /* str: what the operator must act on; absent: nothing */
 };
 
 #endif

@@ -1,0 +1,118 @@
+/*
+ * The end of a bottle, in this order: the guest is asked to shut down and given a few seconds
+ * (unless there is nobody to ask), then its cage is destroyed, then our parts finish what is in
+ * flight, the recorder last, and only when all of that is gone the metadata says so, the lock goes,
+ * and whoever waits is told: after "ended" nothing of the bottle is left.
+ */
+#include "role/monitor/monitor_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "ipc/messages.h"
+
+#define END_GUEST_MS 8000 /* TERM, 5 s, KILL, sync: the guest's own order takes less */
+#define END_PARTS_MS 500
+
+static void end_finish(struct monitor *m);
+
+void end_on_timer(void *arg)
+{
+	struct monitor *m = arg;
+
+	if (m->ending.is_torn_down) {
+		parts_kill(m);
+		end_finish(m);
+		return;
+	}
+	end_tear_down(m);
+}
+
+static void arm(struct monitor *m, uint64_t ms)
+{
+	loop_timer_set(m->ending.timer, ms);
+}
+
+void end_shutdown(struct monitor *m)
+{
+	monitor_set_phase(m, MONITOR_ENDING);
+	arm(m, END_GUEST_MS);
+	if (link_send(part_link(m, PART_CHANNEL), IPC_CHANNEL_SHUTDOWN, 0, bb_view_of(NULL, 0),
+		      NULL, 0) < 0)
+		end_tear_down(m);
+}
+
+void end_tear_down(struct monitor *m)
+{
+	if (m->ending.is_torn_down)
+		return;
+	m->ending.is_torn_down = true;
+	if (m->phase != MONITOR_ENDING)
+		monitor_set_phase(m, MONITOR_ENDING);
+	guest_destroy(m);
+	parts_shutdown(m);
+	arm(m, END_PARTS_MS);
+	end_part_gone(m);
+}
+
+void end_part_gone(struct monitor *m)
+{
+	if (!m->ending.is_torn_down) {
+		end_tear_down(m); /* nobody left to shut the guest down for us */
+		return;
+	}
+	/* Egress may have had a last record to write. */
+	if (m->parts[PART_EGRESS].exit_watch == NULL && m->parts[PART_RECORDER].link != NULL)
+		(void)link_send(m->parts[PART_RECORDER].link, IPC_SHUTDOWN, 0, bb_view_of(NULL, 0),
+				NULL, 0); /* one that is gone needs no word */
+	if (parts_are_gone(m))
+		end_finish(m);
+}
+
+void end_discard(struct monitor *m)
+{
+	struct bb_err err = { 0 };
+
+	if (m->lock_fd < 0)
+		return; /* nothing was claimed */
+	store_remove_run_dir(m->plan->identity);
+	if (m->state_dir != NULL && bb_path_remove_tree(m->state_dir, &err) < 0)
+		bb_error("%s", err.msg); /* the next command reaps what has no metadata */
+	(void)close(bb_take_fd(&m->lock_fd));
+}
+
+static void write_epitaph(struct monitor *m)
+{
+	BB_AUTO_FREE char *reserve = bb_text_printf("%s/reserve", m->state_dir);
+	struct bb_err err = { 0 };
+
+	m->meta->has_ended = true;
+	m->meta->exit_code = m->ending.exit_code;
+	m->meta->reason = strdup(m->ending.reason);
+	/* Room that was set aside at the start: the reason is told on a full disk too. */
+	if (reserve != NULL)
+		(void)unlink(reserve);
+	if (store_meta_write(m->meta, &err) < 0)
+		bb_error("%s", err.msg);
+}
+
+static void end_finish(struct monitor *m)
+{
+	loop_timer_stop(m->ending.timer);
+	log_drain(m);
+	if (m->launch.stage != LAUNCH_DONE) {
+		launch_failed(m, m->ending.reason);
+		loop_stop(m->loop, 1);
+		return;
+	}
+	write_epitaph(m);
+	store_remove_run_dir(m->plan->identity);
+	(void)close(bb_take_fd(&m->lock_fd));
+	control_tell_ended(m);
+	loop_stop(m->loop, 0);
+}

@@ -1,0 +1,248 @@
+/*
+ * What the files of the monitor share: one struct for the one bottle that this process owns.
+ *
+ * Phases (enum monitor_phase, changed by monitor_set_phase() only):
+ *   LAUNCHING  from the plan to the guest's "ready". The report socket is the operator's hand: when
+ *              it closes, the launch is undone. Failing leaves nothing, the state directory
+ *              included.
+ *   RUNNING    control.sock serves operators. Left by: the agent's end, stop, a lost terminal, the
+ *              end of the bottle's time (all to SAVING, or to ENDING when there is nothing to
+ *              keep); the death of any part (to ENDING at once).
+ *   SAVING     the changed workspace is being fetched. When the host has no room for it, the bottle
+ *              stays here, guest alive, until a stop, so that work is never lost in silence.
+ *   ENDING     the guest is told to shut down (or is dead already), then everything is taken down.
+ */
+#ifndef BB_ROLE_MONITOR_MONITOR_IMPL_H
+#define BB_ROLE_MONITOR_MONITOR_IMPL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/backend.h"
+#include "base/err.h"
+#include "base/limit.h"
+#include "image/image.h"
+#include "ipc/ipc.h"
+#include "loop/loop.h"
+#include "role/monitor/link.h"
+#include "role/monitor/monitor.h"
+#include "role/monitor/plan.h"
+#include "store/store.h"
+#include "sys/spawn.h"
+
+#define MONITOR_MAIN_STREAMS 16
+
+enum part_id {
+	PART_EGRESS, /* first: minting the CA takes longest */
+	PART_CHANNEL,
+	PART_RECORDER,
+	PART_DIALLER,
+};
+#define NUM_PARTS 4
+
+struct part {
+	struct monitor *m;
+	enum part_id id;
+	struct link *link;
+	struct spawn_child child; /* pidfd -1: not running */
+	struct loop_fd *exit_watch;
+	bool is_ready;
+	bool is_dead;
+	int exit_code;
+	char error[256]; /* what it said before it ended, escaped; "" */
+};
+
+/* Steps of the launch, in order; those between STARTING and DONE overlap. */
+enum launch_stage {
+	LAUNCH_WAITS_PLAN,
+	LAUNCH_WAITS_GO,
+	LAUNCH_STARTING,
+	LAUNCH_DONE,
+};
+
+struct launch {
+	enum launch_stage stage;
+	struct link *report;
+	struct loop_timer *deadline;
+	struct {
+		char *token_ref;
+		int fd;
+	} secrets[MONITOR_SECRETS_MAX];
+	size_t secret_count;
+	bool has_hello, is_provisioned, is_guest_ready;
+	char *ca_pem;
+	size_t ca_pem_size;
+};
+
+struct control_peer {
+	struct monitor *m;
+	struct link *link;
+	struct control_peer *next;
+	bool holds, watches;
+	bool stops;
+	uint32_t stop_id;
+};
+
+struct control {
+	int fd;
+	struct loop_fd *watch;
+	struct control_peer *peers;
+	size_t peer_count;
+};
+
+enum save_step {
+	SAVE_IDLE,
+	SAVE_ASKING,   /* CHANGED was sent */
+	SAVE_FETCHING, /* the guest's tar stream goes into the file */
+	SAVE_STUCK,    /* the host cannot keep it: waits for the operator */
+};
+
+struct save {
+	enum save_step step;
+	uint32_t open_id; /* of the FILE stream */
+	int fd;
+	struct loop_timer *timer;
+	uint64_t seen_bytes;
+	bool is_last_try;
+};
+
+/* Streams on which the main session's output leaves: its terminal, later attachments and the log.
+ * The end waits for them, so that no output is lost. */
+struct main_streams {
+	uint32_t ids[MONITOR_MAIN_STREAMS];
+	size_t count;
+	struct loop_timer *deadline;
+};
+
+/* Why and how the bottle ends; the first reason stays. */
+struct ending {
+	bool is_wanted;
+	int exit_code;
+	char reason[512];
+	bool is_torn_down;
+	struct loop_timer *timer;
+};
+
+struct log_pipe {
+	int read_fd, write_fd, file_fd, null_fd;
+	struct loop_fd *watch;
+	uint64_t written;
+};
+
+struct monitor {
+	struct loop *loop;
+	enum monitor_phase phase;
+	struct monitor_plan *plan;
+	struct store_meta *meta;
+	int lock_fd;
+	char *state_dir, *run_dir, *libexec_dir;
+	struct image *image;
+	const struct backend *backend;
+
+	struct launch launch;
+	struct part parts[NUM_PARTS];
+	struct backend_guest *guest;
+	struct loop_fd *guest_watch;
+	bool is_guest_dead;
+	char lost[256]; /* what channel said about the lost stream, escaped; "" */
+	struct loop_timer *verdict;
+
+	struct control control;
+	struct save save;
+	struct ending ending;
+	struct log_pipe log;
+	struct loop_timer *orphan, *lifetime;
+	struct loop_signal *term, *interrupt;
+	uint32_t next_id; /* of questions to channel */
+	uint32_t main_exit_code;
+	bool is_main_started, has_main_ended;
+	struct main_streams main_streams;
+};
+
+/* monitor.c */
+void monitor_set_phase(struct monitor *m, enum monitor_phase phase);
+/* The guest serves: LAUNCHING -> RUNNING. */
+void monitor_is_ready(struct monitor *m);
+void monitor_main_started(struct monitor *m);
+/* A stream carries output of a session; it is over (the error says how). */
+void monitor_stream_opened(struct monitor *m, uint32_t id);
+void monitor_stream_closed(struct monitor *m, uint32_t id);
+void monitor_main_ended(struct monitor *m, uint32_t code);
+/* The bottle ends: keeps the workspace, shuts the guest down. In LAUNCHING: undoes the launch. */
+void monitor_end(struct monitor *m, int exit_code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Ends at once: a part is gone, there is nobody to talk to. */
+void monitor_end_now(struct monitor *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A part or the guest is gone: after a moment, in which others that died of it or with it are seen
+ * too, ends with the reason that explains it best. */
+void monitor_lost_something(struct monitor *m);
+/* Arms or disarms the grace of a bottle that nobody attends. */
+void monitor_review_orphan(struct monitor *m);
+uint32_t monitor_next_id(struct monitor *m);
+
+/* launch.c */
+int launch_start(struct monitor *m, int report_fd, struct bb_err *err);
+/* Something that a launch waits for has come. */
+void launch_advance(struct monitor *m);
+void launch_step(struct monitor *m, const char *text);
+void launch_failed(struct monitor *m, const char *reason);
+void launch_done(struct monitor *m);
+void launch_free(struct monitor *m);
+
+/* guest.c: the isolated guest and what it is told at its start. */
+int guest_start(struct monitor *m, int stream_fd, int console_fd, struct bb_err *err);
+int guest_provision(struct monitor *m, struct bb_err *err);
+void guest_destroy(struct monitor *m);
+
+/* parts.c: our own processes. */
+extern const char *const part_names[NUM_PARTS];
+int parts_start(struct monitor *m, struct bb_err *err);
+bool parts_are_ready(const struct monitor *m);
+bool parts_are_gone(const struct monitor *m);
+/* Tells all to finish; parts_kill() ends those that do not. */
+void parts_shutdown(struct monitor *m); /* the recorder last: see end.c */
+void parts_kill(struct monitor *m);
+/* Why: the part whose death explains the others', in reason; how well it explains. 0: all live. */
+enum {
+	PART_CLOSED_LINK = 1,
+	PART_ENDED,
+	PART_SAID_WHY,
+	PART_KILLED, /* by a signal, without a word: nothing else explains that */
+};
+int parts_explain(const struct monitor *m, char *reason, size_t cap);
+struct link *part_link(struct monitor *m, enum part_id id);
+
+/* monitor_ops.c: what parts may say. */
+int monitor_part_message(struct part *p, struct ipc_message *msg, struct bb_err *err);
+
+/* control.c */
+int control_start(struct monitor *m, struct bb_err *err);
+size_t control_holders(const struct monitor *m);
+/* Says something to everybody who watches. */
+void control_tell(struct monitor *m, const char *text);
+void control_tell_ended(struct monitor *m);
+void control_free(struct monitor *m);
+
+/* save.c */
+void save_start(struct monitor *m);
+/* The operator insists on the end: one more try, then without. */
+void save_last_try(struct monitor *m);
+bool save_is_wanted(const struct monitor *m);
+void save_changed(struct monitor *m, bool is_changed);
+void save_stream_closed(struct monitor *m, uint32_t id, uint32_t error);
+void save_free(struct monitor *m);
+
+/* end.c */
+void end_shutdown(struct monitor *m); /* tell the guest, wait, tear down */
+void end_tear_down(struct monitor *m);
+void end_part_gone(struct monitor *m);
+void end_on_timer(void *arg);
+/* Removes all that a failed launch made. */
+void end_discard(struct monitor *m);
+
+/* log.c: standard error of the whole bundle, bounded. */
+int log_start(struct monitor *m, struct bb_err *err);
+void log_drain(struct monitor *m);
+void log_free(struct monitor *m);
+
+#endif

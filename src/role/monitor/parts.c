@@ -1,0 +1,396 @@
+/*
+ * Our own processes: started side by side, each with one link to us and the ends of the links
+ * between them, all made here. A part gets its descriptors once and then locks itself; none is ever
+ * started again: when one dies, the bottle ends.
+ */
+#include "role/monitor/monitor_impl.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "base/tlv.h"
+#include "ipc/messages.h"
+#include "mux/proto.h"
+
+const char *const part_names[NUM_PARTS] = { "egress", "channel", "recorder", "dialler" };
+
+/* A link between two parts: both ends are given away, ours are closed on return. */
+struct pair {
+	int a, b;
+};
+
+static void pair_done(const struct pair *p)
+{
+	if (p->a >= 0)
+		(void)close(p->a);
+	if (p->b >= 0)
+		(void)close(p->b);
+}
+#define AUTO_PAIR __attribute__((cleanup(pair_done))) struct pair
+
+static int pair_make(struct pair *ret, struct bb_err *err)
+{
+	int fds[2], r = ipc_pair(fds);
+
+	if (r < 0)
+		return bb_err_set(err, r, "cannot make a socket pair: %s", bb_err_name(r));
+	*ret = (struct pair){ fds[0], fds[1] };
+	return 0;
+}
+
+static int on_message(void *arg, struct ipc_message *msg, struct bb_err *err)
+{
+	return monitor_part_message(arg, msg, err);
+}
+
+static void on_link_gone(void *arg, const struct bb_err *err)
+{
+	struct part *p = arg;
+
+	link_free(p->link);
+	p->link = NULL;
+	/* A part that says something malformed is not trusted a moment longer. */
+	if (err->code != 0) {
+		if (p->error[0] == '\0')
+			(void)snprintf(p->error, sizeof(p->error), "%.200s", err->msg);
+		spawn_kill(&p->child, SIGKILL);
+	}
+	monitor_lost_something(p->m);
+}
+
+static const struct link_handlers part_handlers = { on_message, on_link_gone };
+
+static void on_exit_event(void *arg, int events)
+{
+	struct part *p = arg;
+
+	(void)events;
+	loop_fd_free(p->exit_watch);
+	p->exit_watch = NULL;
+	p->exit_code = spawn_reap(&p->child);
+	p->is_dead = true;
+	if (p->m->phase == MONITOR_ENDING)
+		end_part_gone(p->m);
+	else
+		monitor_lost_something(p->m);
+}
+
+static int start_part(struct monitor *m, enum part_id id, struct bb_err *err)
+{
+	BB_AUTO_FREE char *path =
+		bb_text_printf("%s/bot-bottle-%s", m->libexec_dir, part_names[id]);
+	BB_AUTO_FREE char *name = bb_text_printf("bot-bottle-%s", part_names[id]);
+	const char *level = getenv("BOT_BOTTLE_LOG");
+	BB_AUTO_FREE char *log_env = bb_text_printf("BOT_BOTTLE_LOG=%s", level ? level : "warn");
+	AUTO_PAIR pair = { -1, -1 };
+	struct part *p = &m->parts[id];
+	int r;
+
+	if (path == NULL || name == NULL || log_env == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	r = pair_make(&pair, err);
+	if (r < 0)
+		return r;
+	r = spawn_start(
+		&(struct spawn_plan){
+			.path = path,
+			.argv = (char *[]){ name, NULL },
+			.envp = (char *[]){ log_env, NULL },
+			.fds = (struct spawn_fd[]){ { m->log.write_fd, 2 },
+						    { pair.b, IPC_ROLE_FD } },
+			.fd_count = 2,
+			.dies_with_parent = true,
+		},
+		&p->child, err);
+	if (r < 0)
+		return r;
+	p->exit_watch = loop_fd_new(m->loop, p->child.pidfd, LOOP_READ, on_exit_event, p);
+	p->link = link_new(m->loop, pair.a, &part_handlers, p);
+	if (p->link == NULL || p->exit_watch == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	pair.a = -1;
+	return 0;
+}
+
+/* A message of the set-up: a failing send means that the part is gone already. */
+static int tell(struct part *p, uint16_t type, const struct bb_buf *body, const int *fds,
+		int fd_count, struct bb_err *err)
+{
+	struct bb_view v = body == NULL ? bb_view_of(NULL, 0) : bb_buf_peek(body);
+	int r = link_send(p->link, type, 0, v, fds, fd_count);
+
+	if (r < 0)
+		return bb_err_set(err, BB_E_PART, "cannot set up the %s: %s", part_names[p->id],
+				  bb_err_name(r));
+	return 0;
+}
+
+static int policy_body(struct bb_buf *body, const struct monitor_plan *plan, struct bb_err *err)
+{
+	bb_buf_init(body, LIMIT_IPC_BODY);
+	if (bb_tlv_put_view(body, 1, plan->policy) < 0)
+		return bb_err_set(err, BB_E_LIMIT,
+				  "the egress rules have %zu bytes, limit %d; use fewer rules",
+				  plan->policy.n, LIMIT_IPC_BODY - BB_TLV_HEADER);
+	return 0;
+}
+
+static int set_up_roots(struct monitor *m, struct bb_err *err)
+{
+	BB_AUTO_CLOSE int fd = -1;
+
+	if (m->plan->roots_path == NULL)
+		return 0;
+	fd = open(m->plan->roots_path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return bb_err_errno(err, "cannot read the host's certificates '%s'",
+				    m->plan->roots_path);
+	return tell(&m->parts[PART_EGRESS], IPC_EGRESS_ROOTS, NULL, &fd, 1, err);
+}
+
+/* The pipes go on to egress unread: the monitor never holds a secret. */
+static int set_up_secrets(struct monitor *m, struct bb_err *err)
+{
+	for (size_t i = 0; i < m->launch.secret_count; i++) {
+		BB_AUTO_BUF struct bb_buf body;
+		int *fd = &m->launch.secrets[i].fd;
+		int r;
+
+		bb_buf_init(&body, LIMIT_IPC_BODY);
+		if (bb_tlv_put_str(&body, 1, m->launch.secrets[i].token_ref) < 0)
+			return bb_err_set(err, -ENOMEM, "out of memory");
+		r = tell(&m->parts[PART_EGRESS], IPC_EGRESS_SECRET, &body, fd, 1, err);
+		(void)close(bb_take_fd(fd)); /* egress has it now */
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int set_up_egress(struct monitor *m, const int fds[3], struct bb_err *err)
+{
+	BB_AUTO_BUF struct bb_buf body = { 0 };
+	int r = policy_body(&body, m->plan, err);
+
+	if (r == 0)
+		r = tell(&m->parts[PART_EGRESS], IPC_EGRESS_SETUP, &body, fds, 3, err);
+	if (r == 0)
+		r = set_up_roots(m, err);
+	if (r == 0)
+		r = set_up_secrets(m, err);
+	return r < 0 ? r : tell(&m->parts[PART_EGRESS], IPC_SETUP_DONE, NULL, NULL, 0, err);
+}
+
+static int set_up_dialler(struct monitor *m, int egress_fd, struct bb_err *err)
+{
+	BB_AUTO_BUF struct bb_buf body = { 0 };
+	int r = policy_body(&body, m->plan, err);
+
+	if (r == 0)
+		r = tell(&m->parts[PART_DIALLER], IPC_DIALLER_SETUP, &body, &egress_fd, 1, err);
+	return r < 0 ? r : tell(&m->parts[PART_DIALLER], IPC_SETUP_DONE, NULL, NULL, 0, err);
+}
+
+static int open_state_file(const struct monitor *m, const char *name, struct bb_err *err)
+{
+	BB_AUTO_FREE char *path = bb_text_printf("%s/%s", m->state_dir, name);
+	int fd;
+
+	if (path == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd < 0 ? bb_err_errno(err, "cannot write '%s'", path) : fd;
+}
+
+static int set_up_recorder(struct monitor *m, int writer_fd, struct bb_err *err)
+{
+	BB_AUTO_CLOSE int audit = open_state_file(m, "audit.jsonl", err);
+	BB_AUTO_BUF struct bb_buf body;
+	struct part *p = &m->parts[PART_RECORDER];
+	int r;
+
+	bb_buf_init(&body, 64);
+	if (audit < 0)
+		return audit;
+	if (bb_tlv_put_u64(&body, 1, 0) < 0)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	r = tell(p, IPC_RECORDER_SETUP, &body, &audit, 1, err);
+	if (r == 0)
+		r = tell(p, IPC_RECORDER_WRITER, NULL, &writer_fd, 1, err);
+	return r < 0 ? r : tell(p, IPC_SETUP_DONE, NULL, NULL, 0, err);
+}
+
+static int set_up_channel(struct monitor *m, const int fds[3], struct bb_err *err)
+{
+	BB_AUTO_CLOSE int log = open_state_file(m, "console.log", err);
+	BB_AUTO_BUF struct bb_buf setup, service;
+	struct part *p = &m->parts[PART_CHANNEL];
+	int r;
+
+	bb_buf_init(&setup, 64);
+	bb_buf_init(&service, 64);
+	if (log < 0)
+		return log;
+	if (bb_tlv_put_u64(&setup, 1, backend_guest_hello_ms(m->guest)) < 0 ||
+	    bb_tlv_put_u32(&service, 1, PROTO_EGRESS) < 0)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	r = tell(p, IPC_CHANNEL_SETUP, &setup, &fds[0], 1, err);
+	if (r == 0)
+		r = tell(p, IPC_CHANNEL_SERVICE, &service, &fds[1], 1, err);
+	if (r == 0)
+		r = tell(p, IPC_CHANNEL_CONSOLE, NULL, (int[]){ fds[2], log }, 2, err);
+	return r < 0 ? r : tell(p, IPC_SETUP_DONE, NULL, NULL, 0, err);
+}
+
+/* The guest's stream and console: our ends go to channel, the others to the backend. */
+static int start_guest(struct monitor *m, int channel_egress_fd, struct bb_err *err)
+{
+	int stream[2], console[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) < 0)
+		return bb_err_errno(err, "cannot make a socket pair");
+	if (pipe2(console, O_CLOEXEC) < 0) {
+		r = bb_err_errno(err, "cannot make a pipe");
+		(void)close(stream[0]);
+		(void)close(stream[1]);
+		return r;
+	}
+	r = guest_start(m, stream[1], console[1], err);
+	if (r < 0)
+		(void)close(stream[1]); /* taken on success only */
+	(void)close(console[1]);
+	if (r == 0)
+		r = set_up_channel(m, (int[]){ stream[0], channel_egress_fd, console[0] }, err);
+	(void)close(stream[0]);
+	(void)close(console[0]);
+	return r;
+}
+
+/*
+ * Egress comes first, for it has most to do; then channel is loading while the guest is built. The
+ * links between parts exist before any of them runs, so nothing waits for anything.
+ */
+int parts_start(struct monitor *m, struct bb_err *err)
+{
+	AUTO_PAIR streams = { -1, -1 };
+	AUTO_PAIR dials = { -1, -1 };
+	AUTO_PAIR records = { -1, -1 };
+	int r;
+
+	r = pair_make(&streams, err);
+	if (r == 0)
+		r = pair_make(&dials, err);
+	if (r == 0)
+		r = pair_make(&records, err);
+	if (r == 0)
+		r = start_part(m, PART_EGRESS, err);
+	if (r == 0)
+		r = set_up_egress(m, (int[]){ streams.a, dials.a, records.a }, err);
+	if (r == 0)
+		r = start_part(m, PART_CHANNEL, err);
+	if (r == 0)
+		r = start_guest(m, streams.b, err);
+	if (r == 0)
+		r = start_part(m, PART_RECORDER, err);
+	if (r == 0)
+		r = set_up_recorder(m, records.b, err);
+	if (r == 0)
+		r = start_part(m, PART_DIALLER, err);
+	return r < 0 ? r : set_up_dialler(m, dials.b, err);
+}
+
+bool parts_are_ready(const struct monitor *m)
+{
+	for (int i = 0; i < NUM_PARTS; i++)
+		if (!m->parts[i].is_ready)
+			return false;
+	return true;
+}
+
+bool parts_are_gone(const struct monitor *m)
+{
+	for (int i = 0; i < NUM_PARTS; i++)
+		if (m->parts[i].exit_watch != NULL)
+			return false;
+	return true;
+}
+
+void parts_shutdown(struct monitor *m)
+{
+	for (int i = 0; i < NUM_PARTS; i++)
+		if (i != PART_RECORDER && m->parts[i].link != NULL)
+			(void)link_send(m->parts[i].link, IPC_SHUTDOWN, 0, bb_view_of(NULL, 0),
+					NULL, 0); /* one that is gone needs no word */
+}
+
+/* Also frees what is left; parts_are_gone() afterwards. */
+void parts_kill(struct monitor *m)
+{
+	for (int i = 0; i < NUM_PARTS; i++) {
+		struct part *p = &m->parts[i];
+
+		link_free(p->link);
+		p->link = NULL;
+		if (p->exit_watch == NULL)
+			continue;
+		loop_fd_free(p->exit_watch);
+		p->exit_watch = NULL;
+		spawn_kill(&p->child, SIGKILL);
+		(void)spawn_wait(&p->child, 1000); /* it was killed: its code says nothing */
+	}
+}
+
+static void explain(const struct part *p, char *reason, size_t cap)
+{
+	const char *name = part_names[p->id];
+
+	if (p->error[0] != '\0')
+		(void)snprintf(reason, cap, "the %s failed: %s", name, p->error);
+	else if (p->is_dead && p->exit_code > 128)
+		(void)snprintf(reason, cap, "the %s was killed by signal %d", name,
+			       p->exit_code - 128);
+	else if (p->is_dead)
+		(void)snprintf(reason, cap, "the %s ended with code %d", name, p->exit_code);
+	else
+		(void)snprintf(reason, cap, "the %s closed its link", name);
+}
+
+static int score_of(const struct part *p)
+{
+	if (p->is_dead && p->exit_code > 128 && p->error[0] == '\0')
+		return PART_KILLED;
+	if (p->error[0] != '\0')
+		return PART_SAID_WHY;
+	if (p->is_dead)
+		return PART_ENDED;
+	return p->exit_watch != NULL && p->link == NULL ? PART_CLOSED_LINK : 0;
+}
+
+int parts_explain(const struct monitor *m, char *reason, size_t cap)
+{
+	const struct part *best = NULL;
+	int best_score = 0;
+
+	for (int i = 0; i < NUM_PARTS; i++) {
+		int score = score_of(&m->parts[i]);
+
+		if (score > best_score) {
+			best = &m->parts[i];
+			best_score = score;
+		}
+	}
+	if (best != NULL)
+		explain(best, reason, cap);
+	return best_score;
+}
+
+struct link *part_link(struct monitor *m, enum part_id id)
+{
+	return m->parts[id].link;
+}
