@@ -77,8 +77,13 @@
 /* The monitor. */
 #define LIMIT_CONTROL_PEERS 32 /* connections to control.sock at a time */
 
+/* Terminal output (term/). */
+#define LIMIT_TERM_STRING (64 * 1024) /* bytes of a dropped string before text shows again */
+
 /* Manifests. */
 #define LIMIT_MANIFEST_FILE  (256 * 1024)
 #define LIMIT_MANIFEST_DEPTH 16
+#define LIMIT_MANIFEST_NODES 8192 /* values of one file: duplicate keys are found by comparing */
+#define LIMIT_MANIFEST_ENV   256  /* entries of env */
 
 #endif

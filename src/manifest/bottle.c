@@ -1,0 +1,355 @@
+/*
+ * A bottle's front matter: the rows of every block and the functions that take them. A key of the
+ * format that this build cannot honour has a row that refuses it: ignoring one would start a bottle
+ * that is weaker or other than what was written.
+ */
+#include "manifest/bottle_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limit.h"
+#include "base/num.h"
+#include "base/text.h"
+
+void manifest_bottle_free(struct manifest_bottle *b)
+{
+	if (b == NULL)
+		return;
+	for (size_t i = 0; i < b->env_count; i++) {
+		free(b->env[i].name);
+		free(b->env[i].value);
+		free(b->env[i].host_var);
+	}
+	free(b->env);
+	free(b->name);
+	free(b->file);
+	free(b->provider);
+	free(b->auth_token);
+	free(b->image);
+	policy_free(b->policy);
+	free(b);
+}
+
+/* env */
+
+/* `${NAME}` as a whole gives the name on the heap; 0 with *ret NULL for other text. */
+static int take_host_var(const struct manifest_reader *r, const struct manifest_node *value,
+			 char **ret)
+{
+	size_t n = strlen(value->text);
+
+	*ret = NULL;
+	if (strstr(value->text, "${") == NULL)
+		return 0;
+	if (n < 4 || strncmp(value->text, "${", 2) != 0 ||
+	    strchr(value->text, '}') != value->text + n - 1)
+		return manifest_refuse(
+			r, value->line,
+			"env '%s': ${NAME} must be the whole value, not a part of it", value->key);
+	*ret = strndup(value->text + 2, n - 3);
+	if (*ret == NULL)
+		return bb_err_set(r->err, -ENOMEM, "out of memory");
+	if (!manifest_is_env_name(*ret))
+		return manifest_refuse(r, value->line, "env '%s': '%s' is not a variable name",
+				       value->key, BB_ESCAPED(bb_view_str(*ret)));
+	return 0;
+}
+
+static int take_env_entry(const struct manifest_reader *r, const struct manifest_node *value,
+			  struct manifest_env *ret)
+{
+	int result;
+
+	if (!manifest_is_env_name(value->key))
+		return manifest_refuse(r, value->key_line, "env: '%s' is not a variable name",
+				       BB_ESCAPED(bb_view_str(value->key)));
+	if (value->kind != MANIFEST_SCALAR)
+		return manifest_refuse(r, value->line, "env '%s' must be a value, not %s",
+				       value->key, manifest_kind_word(value->kind));
+	if (value->text[0] == '?')
+		return manifest_refuse(
+			r, value->line,
+			"env '%s': asking for a value at the start (\"?prompt\") is not "
+			"built yet; use ${NAME} and set NAME in your environment",
+			value->key);
+	if (strchr(value->text, '\n') != NULL)
+		return manifest_refuse(r, value->line, "env '%s' may not span lines", value->key);
+	result = take_host_var(r, value, &ret->host_var);
+	if (result < 0)
+		return result;
+	ret->line = value->key_line;
+	ret->name = strdup(value->key);
+	ret->value = ret->host_var != NULL ? NULL : strdup(value->text);
+	if (ret->name == NULL || (ret->value == NULL && ret->host_var == NULL))
+		return bb_err_set(r->err, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static int take_env(const struct manifest_reader *r, const struct manifest_node *value,
+		    void *target)
+{
+	struct manifest_bottle *b = target;
+
+	if (value->count > LIMIT_MANIFEST_ENV)
+		return manifest_refuse(r, value->line, "env has %zu entries, limit %d",
+				       value->count, LIMIT_MANIFEST_ENV);
+	if (value->count == 0)
+		return 0;
+	b->env = calloc(value->count, sizeof(*b->env));
+	if (b->env == NULL)
+		return bb_err_set(r->err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < value->count; i++) {
+		int result;
+
+		b->env_count++;
+		result = take_env_entry(r, value->items[i], &b->env[i]);
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+/* agent_provider */
+
+static int take_template(const struct manifest_reader *r, const struct manifest_node *value,
+			 void *target)
+{
+	struct manifest_bottle *b = target;
+
+	b->provider_line = value->line;
+	return manifest_take_text(r, value, &b->provider);
+}
+
+static int take_auth_token(const struct manifest_reader *r, const struct manifest_node *value,
+			   void *target)
+{
+	struct manifest_bottle *b = target;
+	int result = manifest_take_text(r, value, &b->auth_token);
+
+	if (result == 0 && !manifest_is_env_name(b->auth_token))
+		return manifest_refuse(
+			r, value->line,
+			"'auth_token' is the name of a variable of your environment that "
+			"holds the token, such as BOT_BOTTLE_CLAUDE_OAUTH_TOKEN; never "
+			"the token itself");
+	return result;
+}
+
+#define REFUSE_CODEX "belongs to the codex provider, which is not built yet"
+static const struct manifest_key provider_keys[] = {
+	{ "template", MANIFEST_SCALAR, take_template, "the agent's provider: claude" },
+	{ "auth_token", MANIFEST_SCALAR, take_auth_token,
+	  "host variable that holds the provider's token" },
+	{ "forward_host_credentials", MANIFEST_SCALAR, NULL, REFUSE_CODEX },
+	{ "settings", MANIFEST_MAP, NULL, "belongs to the pi provider, which is not built yet" },
+	{ "dockerfile", MANIFEST_SCALAR, NULL,
+	  "is refused: images are built by 'bot-bottle image build', not from Dockerfiles; use "
+	  "'image'" },
+};
+static const struct manifest_block provider_block = { "agent_provider", provider_keys,
+						      BB_ARRAY_LEN(provider_keys) };
+
+static int take_provider(const struct manifest_reader *r, const struct manifest_node *value,
+			 void *target)
+{
+	struct manifest_bottle *b = target;
+	int result = manifest_take_block(r, &provider_block, value, target);
+
+	if (result == 0 && b->provider == NULL)
+		return manifest_refuse(
+			r, value->line,
+			"agent_provider needs 'template' (claude is the one there is)");
+	return result;
+}
+
+/* egress */
+
+static int take_log(const struct manifest_reader *r, const struct manifest_node *value,
+		    void *target)
+{
+	struct manifest_bottle *b = target;
+	uint64_t n = 0;
+	int result = manifest_take_number(r, value, 0, 2, &n);
+
+	if (result < 0)
+		return result;
+	if (n == 2)
+		return manifest_refuse(
+			r, value->line,
+			"'log: 2' (headers and bodies) is not built yet; the audit holds "
+			"one record per verdict at every level");
+	b->log = (uint32_t)n;
+	return 0;
+}
+
+#define REFUSE_DLP "is not built yet: bytes to allowed hosts are not scanned by this version"
+static const struct manifest_key egress_keys[] = {
+	{ "routes", MANIFEST_LIST, manifest_take_routes, "hosts that the agent may reach" },
+	{ "log", MANIFEST_SCALAR, take_log,
+	  "0 or 1; the audit holds one record per verdict at both" },
+	{ "dlp", MANIFEST_MAP, NULL, REFUSE_DLP },
+	{ "outbound_detectors", MANIFEST_LIST, NULL, REFUSE_DLP },
+	{ "inbound_detectors", MANIFEST_LIST, NULL, REFUSE_DLP },
+	{ "outbound_on_match", MANIFEST_SCALAR, NULL, REFUSE_DLP },
+	{ "allowlist", MANIFEST_LIST, NULL,
+	  "is an old key; write 'routes' with one '- host: NAME' per host" },
+};
+static const struct manifest_block egress_block = { "egress", egress_keys,
+						    BB_ARRAY_LEN(egress_keys) };
+
+static int take_egress(const struct manifest_reader *r, const struct manifest_node *value,
+		       void *target)
+{
+	return manifest_take_block(r, &egress_block, value, target);
+}
+
+/* resources */
+
+static int take_cpus(const struct manifest_reader *r, const struct manifest_node *value,
+		     void *target)
+{
+	struct manifest_bottle *b = target;
+	uint64_t n = 0;
+	int result = manifest_take_number(r, value, 1, 64, &n);
+
+	if (result == 0)
+		b->resources.cpus = (uint32_t)n;
+	return result;
+}
+
+static int take_memory(const struct manifest_reader *r, const struct manifest_node *value,
+		       void *target)
+{
+	struct manifest_bottle *b = target;
+
+	return manifest_take_size(r, value, 64ull << 20, 1ull << 40, &b->resources.memory_bytes);
+}
+
+static int take_disk(const struct manifest_reader *r, const struct manifest_node *value,
+		     void *target)
+{
+	struct manifest_bottle *b = target;
+
+	return manifest_take_size(r, value, 64ull << 20, 1ull << 44, &b->resources.disk_bytes);
+}
+
+static int take_pids(const struct manifest_reader *r, const struct manifest_node *value,
+		     void *target)
+{
+	struct manifest_bottle *b = target;
+	uint64_t n = 0;
+	int result = manifest_take_number(r, value, 16, 1u << 20, &n);
+
+	if (result == 0)
+		b->resources.pids = (uint32_t)n;
+	return result;
+}
+
+/* "90s", "30m", "8h", or seconds. */
+static int take_time(const struct manifest_reader *r, const struct manifest_node *value,
+		     void *target)
+{
+	struct manifest_bottle *b = target;
+	struct bb_view text = bb_view_str(value->text);
+	uint64_t unit = 1, n = 0;
+
+	if (text.n > 0) {
+		uint8_t last = text.p[text.n - 1];
+
+		unit = last == 'h' ? 3600 : last == 'm' ? 60 : 1;
+		if (last == 'h' || last == 'm' || last == 's')
+			text.n--;
+	}
+	if (bb_num_parse_u64(text, 30ull * 86400, &n) < 0 || n == 0 || n * unit > 30ull * 86400)
+		return manifest_refuse(
+			r, value->line,
+			"'time' is '%s'; it must be a time such as 90s, 30m or 8h, at "
+			"most 720h",
+			BB_ESCAPED(bb_view_str(value->text)));
+	b->resources.max_seconds = (uint32_t)(n * unit);
+	return 0;
+}
+
+static const struct manifest_key resource_keys[] = {
+	{ "cpus", MANIFEST_SCALAR, take_cpus, "processors, 1 to 64" },
+	{ "memory", MANIFEST_SCALAR, take_memory, "such as 2G" },
+	{ "disk", MANIFEST_SCALAR, take_disk, "such as 8G" },
+	{ "pids", MANIFEST_SCALAR, take_pids, "processes at a time" },
+	{ "time", MANIFEST_SCALAR, take_time, "the bottle ends after this, such as 8h" },
+};
+static const struct manifest_block resource_block = { "resources", resource_keys,
+						      BB_ARRAY_LEN(resource_keys) };
+
+static int take_resources(const struct manifest_reader *r, const struct manifest_node *value,
+			  void *target)
+{
+	return manifest_take_block(r, &resource_block, value, target);
+}
+
+/* the bottle */
+
+static int take_image(const struct manifest_reader *r, const struct manifest_node *value,
+		      void *target)
+{
+	struct manifest_bottle *b = target;
+
+	return manifest_take_text(r, value, &b->image);
+}
+
+#define REFUSE_OLD "is a key of an older format and means nothing here; write 'egress.routes'"
+static const struct manifest_key bottle_keys[] = {
+	{ "env", MANIFEST_MAP, take_env, "environment of the agent: literals or ${HOST_VAR}" },
+	{ "agent_provider", MANIFEST_MAP, take_provider, "which agent, and its token" },
+	{ "egress", MANIFEST_MAP, take_egress, "what the agent may reach" },
+	{ "image", MANIFEST_SCALAR, take_image, "guest image: claude, base or host" },
+	{ "resources", MANIFEST_MAP, take_resources, "limits" },
+	{ "extends", MANIFEST_SCALAR, NULL,
+	  "is not built yet; write what the parent says into this file" },
+	{ "git-gate", MANIFEST_MAP, NULL, "is not built yet; this bottle has no git remote" },
+	{ "workspace", MANIFEST_MAP, NULL, "is not built yet; use 'start --cwd'" },
+	{ "supervise", MANIFEST_SCALAR, NULL,
+	  "is not a key: approvals are not optional once built" },
+	{ "git", MANIFEST_MAP, NULL,
+	  "is an old key; it became 'git-gate', which is not built yet" },
+	{ "dockerfile", MANIFEST_SCALAR, NULL,
+	  "is refused: images are built by 'bot-bottle image build', not from Dockerfiles; use "
+	  "'image'" },
+	{ "runtime", MANIFEST_SCALAR, NULL, "is an old key; choose with 'start --backend'" },
+	{ "pipelock", MANIFEST_MAP, NULL, REFUSE_OLD },
+	{ "cred_proxy", MANIFEST_MAP, NULL, REFUSE_OLD },
+	{ "tokens", MANIFEST_MAP, NULL, REFUSE_OLD },
+	{ "ExtraHosts", MANIFEST_LIST, NULL, REFUSE_OLD },
+};
+static const struct manifest_block bottle_block = { "a bottle", bottle_keys,
+						    BB_ARRAY_LEN(bottle_keys) };
+
+int manifest_parse_bottle(struct bb_view text, const char *name, const char *file,
+			  struct manifest_bottle **ret, struct bb_err *err)
+{
+	BB_AUTO(manifest_bottle) struct manifest_bottle *b = calloc(1, sizeof(*b));
+	BB_AUTO(manifest_node) struct manifest_node *root = NULL;
+	struct manifest_reader reader = { .file = file, .err = err };
+	struct bb_view yaml, body;
+	unsigned line = 1;
+	int r;
+
+	if (b == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	b->name = strdup(name);
+	b->file = strdup(file);
+	b->policy = policy_new();
+	if (b->name == NULL || b->file == NULL || b->policy == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	r = manifest_check_text(text, file, 1, err);
+	if (r == 0)
+		r = manifest_split(text, file, &yaml, &line, &body, err);
+	if (r == 0)
+		r = manifest_node_read(yaml, file, line, &root, err);
+	if (r == 0)
+		r = manifest_take_block(&reader, &bottle_block, root, b);
+	if (r < 0)
+		return r;
+	*ret = bb_take_ptr(&b);
+	return 0;
+}

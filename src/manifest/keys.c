@@ -1,0 +1,153 @@
+/* Key tables; see keys.h. */
+#include "manifest/keys.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/limit.h"
+#include "base/num.h"
+#include "base/table.h"
+#include "base/text.h"
+
+#define KEYS_MAX 32 /* rows of one table */
+
+int manifest_refuse(const struct manifest_reader *r, unsigned line, const char *fmt, ...)
+{
+	char text[BB_ERR_MSG_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap); /* cut when long: it is one sentence */
+	va_end(ap);
+	return bb_err_set(r->err, BB_E_USAGE, "manifest '%s':%u: %s", r->file, line, text);
+}
+
+static const struct manifest_key *find_key(const struct manifest_block *block, const char *name)
+{
+	for (size_t i = 0; i < block->count; i++)
+		if (strcmp(block->keys[i].name, name) == 0)
+			return &block->keys[i];
+	return NULL;
+}
+
+static int refuse_unknown(const struct manifest_reader *r, const struct manifest_block *block,
+			  const struct manifest_node *value)
+{
+	const char *names[KEYS_MAX];
+	const char *near;
+	size_t count = 0;
+
+	for (size_t i = 0; i < block->count && count < KEYS_MAX; i++)
+		names[count++] = block->keys[i].name;
+	near = bb_table_suggest(names, count, bb_view_str(value->key));
+	if (near != NULL)
+		return manifest_refuse(r, value->key_line,
+				       "unknown key '%s' in %s; did you mean '%s'?",
+				       BB_ESCAPED(bb_view_str(value->key)), block->place, near);
+	return manifest_refuse(r, value->key_line, "unknown key '%s' in %s",
+			       BB_ESCAPED(bb_view_str(value->key)), block->place);
+}
+
+int manifest_take_block(const struct manifest_reader *r, const struct manifest_block *block,
+			const struct manifest_node *map, void *target)
+{
+	for (size_t i = 0; i < map->count; i++) {
+		const struct manifest_node *value = map->items[i];
+		const struct manifest_key *key = find_key(block, value->key);
+		int result;
+
+		if (key == NULL)
+			return refuse_unknown(r, block, value);
+		if (key->take == NULL)
+			return manifest_refuse(r, value->key_line, "'%s' %s", key->name, key->text);
+		if (value->kind != key->kind)
+			return manifest_refuse(r, value->line, "'%s' must be %s, not %s", key->name,
+					       manifest_kind_word(key->kind),
+					       manifest_kind_word(value->kind));
+		result = key->take(r, value, target);
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+/* How the value is called in an error: its key, or "an entry" of a list. */
+static const char *name_of(const struct manifest_node *value)
+{
+	return value->key != NULL ? value->key : "an entry of the list";
+}
+
+static bool is_null(const struct manifest_node *value)
+{
+	static const char *const words[] = { "", "~", "null", "Null", "NULL" };
+
+	return !value->is_quoted &&
+	       bb_table_index(words, BB_ARRAY_LEN(words), bb_view_str(value->text)) >= 0;
+}
+
+int manifest_take_text(const struct manifest_reader *r, const struct manifest_node *value,
+		       char **ret)
+{
+	char *copy;
+
+	if (value->kind != MANIFEST_SCALAR)
+		return manifest_refuse(r, value->line, "'%s' must be a value, not %s",
+				       name_of(value), manifest_kind_word(value->kind));
+	if (is_null(value) || value->text[0] == '\0')
+		return manifest_refuse(r, value->line, "'%s' has no value", name_of(value));
+	copy = strdup(value->text);
+	if (copy == NULL)
+		return bb_err_set(r->err, -ENOMEM, "out of memory");
+	*ret = copy;
+	return 0;
+}
+
+int manifest_take_number(const struct manifest_reader *r, const struct manifest_node *value,
+			 uint64_t min, uint64_t max, uint64_t *ret)
+{
+	uint64_t n = 0;
+
+	if (value->kind != MANIFEST_SCALAR || value->is_quoted ||
+	    bb_num_parse_u64(bb_view_str(value->text), UINT64_MAX, &n) < 0)
+		return manifest_refuse(
+			r, value->line, "'%s' must be a whole number, not %s", name_of(value),
+			value->kind != MANIFEST_SCALAR ? manifest_kind_word(value->kind)
+						       : BB_ESCAPED(bb_view_str(value->text)));
+	if (n < min || n > max)
+		return manifest_refuse(r, value->line,
+				       "'%s' is %llu; it must be between %llu and %llu",
+				       name_of(value), (unsigned long long)n,
+				       (unsigned long long)min, (unsigned long long)max);
+	*ret = n;
+	return 0;
+}
+
+int manifest_take_size(const struct manifest_reader *r, const struct manifest_node *value,
+		       uint64_t min, uint64_t max, uint64_t *ret)
+{
+	uint64_t n = 0;
+
+	if (bb_num_parse_size(bb_view_str(value->text), max, &n) < 0 || n < min)
+		return manifest_refuse(r, value->line,
+				       "'%s' is '%s'; it must be a size such as 512M or 4G between "
+				       "%lluM and %lluM",
+				       name_of(value), BB_ESCAPED(bb_view_str(value->text)),
+				       (unsigned long long)(min >> 20),
+				       (unsigned long long)(max >> 20));
+	*ret = n;
+	return 0;
+}
+
+bool manifest_is_env_name(const char *s)
+{
+	size_t n = strlen(s);
+
+	if (n == 0 || n > 128 || (s[0] >= '0' && s[0] <= '9'))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') ||
+		      (s[i] >= '0' && s[i] <= '9') || s[i] == '_'))
+			return false;
+	return true;
+}

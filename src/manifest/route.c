@@ -1,0 +1,282 @@
+/*
+ * Egress routes. One entry a host; ports are TLS (443 unless stated) or plain HTTP where listed
+ * under `plain_ports`, which never go together with a credential.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "manifest/bottle_impl.h"
+
+struct route_reading {
+	struct policy_route route; /* strings owned by this struct; policy_add() copies */
+	bool has_tls_ports, has_plain_ports;
+	bool has_scheme, has_header;
+	unsigned host_line, auth_line, plain_line;
+};
+
+static void reading_done(struct route_reading *t)
+{
+	free(t->route.host);
+	free(t->route.auth_header);
+	free(t->route.token_ref);
+	free(t->route.origin);
+}
+
+static int take_host(const struct manifest_reader *r, const struct manifest_node *value,
+		     void *target)
+{
+	struct route_reading *t = target;
+	struct bb_err inner = { 0 };
+	int result;
+
+	t->host_line = value->line;
+	result = policy_parse_host(bb_view_str(value->text), &t->route.host, &t->route.is_wildcard,
+				   &inner);
+	if (result < 0)
+		return manifest_refuse(r, value->line, "%s", inner.msg);
+	return 0;
+}
+
+static int take_ports(const struct manifest_reader *r, const struct manifest_node *list,
+		      uint16_t *ports, size_t *count)
+{
+	if (list->count == 0)
+		return manifest_refuse(r, list->line, "'%s' is empty; an empty list allows nothing",
+				       list->key);
+	if (list->count > LIMIT_ROUTE_PORTS)
+		return manifest_refuse(r, list->line, "'%s' has %zu ports, limit %d", list->key,
+				       list->count, LIMIT_ROUTE_PORTS);
+	for (size_t i = 0; i < list->count; i++) {
+		uint64_t port = 0;
+		int result = manifest_take_number(r, list->items[i], 1, 65535, &port);
+
+		if (result < 0)
+			return result;
+		for (size_t k = 0; k < *count; k++)
+			if (ports[k] == port)
+				return manifest_refuse(r, list->items[i]->line,
+						       "port %u is listed twice", (unsigned)port);
+		ports[(*count)++] = (uint16_t)port;
+	}
+	return 0;
+}
+
+static int take_tls_ports(const struct manifest_reader *r, const struct manifest_node *value,
+			  void *target)
+{
+	struct route_reading *t = target;
+
+	t->has_tls_ports = true;
+	return take_ports(r, value, t->route.tls_ports, &t->route.tls_port_count);
+}
+
+static int take_plain_ports(const struct manifest_reader *r, const struct manifest_node *value,
+			    void *target)
+{
+	struct route_reading *t = target;
+
+	t->has_plain_ports = true;
+	t->plain_line = value->key_line;
+	return take_ports(r, value, t->route.plain_ports, &t->route.plain_port_count);
+}
+
+static int take_scheme(const struct manifest_reader *r, const struct manifest_node *value,
+		       void *target)
+{
+	struct route_reading *t = target;
+
+	t->has_scheme = true;
+	if (strcmp(value->text, "Bearer") != 0)
+		return manifest_refuse(r, value->line,
+				       "auth scheme '%s' is not known; use 'scheme: Bearer', or "
+				       "'header: NAME' for a header of its own",
+				       BB_ESCAPED(bb_view_str(value->text)));
+	t->route.auth = POLICY_AUTH_BEARER;
+	return 0;
+}
+
+static int take_header(const struct manifest_reader *r, const struct manifest_node *value,
+		       void *target)
+{
+	/* What frames or routes the request is ours to write and carries no credential. */
+	static const char *const never[] = { "host",
+					     "connection",
+					     "content-length",
+					     "transfer-encoding",
+					     "te",
+					     "trailer",
+					     "upgrade",
+					     "expect",
+					     "keep-alive",
+					     "proxy-connection",
+					     "proxy-authorization",
+					     "cookie",
+					     "content-type",
+					     "content-encoding",
+					     "accept",
+					     "accept-encoding" };
+	struct route_reading *t = target;
+	size_t n = strlen(value->text);
+
+	t->has_header = true;
+	if (n == 0 || n > 64)
+		return manifest_refuse(r, value->line, "'header' must be a header's name");
+	t->route.auth_header = strdup(value->text);
+	if (t->route.auth_header == NULL)
+		return bb_err_set(r->err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < n; i++) {
+		uint8_t c = bb_ascii_lower((uint8_t)value->text[i]);
+
+		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+			return manifest_refuse(r, value->line, "'%s' is not the name of a header",
+					       BB_ESCAPED(bb_view_str(value->text)));
+		t->route.auth_header[i] = (char)c;
+	}
+	for (size_t i = 0; i < BB_ARRAY_LEN(never); i++)
+		if (strcmp(t->route.auth_header, never[i]) == 0)
+			return manifest_refuse(r, value->line,
+					       "header '%s' cannot carry a credential", never[i]);
+	t->route.auth = POLICY_AUTH_HEADER;
+	return 0;
+}
+
+static int take_token_ref(const struct manifest_reader *r, const struct manifest_node *value,
+			  void *target)
+{
+	struct route_reading *t = target;
+	int result = manifest_take_text(r, value, &t->route.token_ref);
+
+	if (result == 0 && !manifest_is_env_name(t->route.token_ref))
+		return manifest_refuse(
+			r, value->line,
+			"'token_ref' is the name of a variable of your environment that "
+			"holds the token, never the token itself");
+	return result;
+}
+
+static const struct manifest_key auth_keys[] = {
+	{ "scheme", MANIFEST_SCALAR, take_scheme, "Bearer: sent as 'Authorization: Bearer TOKEN'" },
+	{ "header", MANIFEST_SCALAR, take_header, "sent as 'NAME: TOKEN' instead, e.g. x-api-key" },
+	{ "token_ref", MANIFEST_SCALAR, take_token_ref, "host variable that holds the token" },
+};
+static const struct manifest_block auth_block = { "auth", auth_keys, BB_ARRAY_LEN(auth_keys) };
+
+static int take_auth(const struct manifest_reader *r, const struct manifest_node *value,
+		     void *target)
+{
+	struct route_reading *t = target;
+	int result = manifest_take_block(r, &auth_block, value, target);
+
+	t->auth_line = value->key_line;
+	if (result < 0)
+		return result;
+	if (t->has_scheme == t->has_header)
+		return manifest_refuse(r, t->auth_line,
+				       "auth needs one of 'scheme: Bearer' and 'header: NAME'");
+	if (t->route.token_ref == NULL)
+		return manifest_refuse(r, t->auth_line,
+				       "auth needs 'token_ref', the variable that holds the token");
+	return 0;
+}
+
+#define REFUSE_DLP "is not built yet: bytes to allowed hosts are not scanned by this version"
+static const struct manifest_key route_keys[] = {
+	{ "host", MANIFEST_SCALAR, take_host, "api.example.com, or *.example.com" },
+	{ "ports", MANIFEST_LIST, take_tls_ports, "TLS ports; [443] when left out" },
+	{ "plain_ports", MANIFEST_LIST, take_plain_ports, "plain HTTP ports, never with auth" },
+	{ "auth", MANIFEST_MAP, take_auth, "credential that is put in on the way out" },
+	{ "matches", MANIFEST_LIST, NULL,
+	  "is not built yet: a route allows every method and path" },
+	{ "dlp", MANIFEST_MAP, NULL, REFUSE_DLP },
+	{ "git", MANIFEST_MAP, NULL, "is not built yet" },
+	{ "private", MANIFEST_SCALAR, NULL,
+	  "is not built yet: private addresses are never reached" },
+	{ "preset", MANIFEST_SCALAR, NULL, "is not built yet; write the hosts out" },
+	{ "role", MANIFEST_SCALAR, NULL, "is reserved and takes no value" },
+	{ "path_allowlist", MANIFEST_LIST, NULL,
+	  "is an old key; it became 'matches', not built yet" },
+	{ "tls_passthrough", MANIFEST_SCALAR, NULL,
+	  "is refused: what cannot be read is not let through" },
+};
+static const struct manifest_block route_block = { "an egress route", route_keys,
+						   BB_ARRAY_LEN(route_keys) };
+
+static int check_route(const struct manifest_reader *r, const struct manifest_node *entry,
+		       struct route_reading *t)
+{
+	struct policy_route *route = &t->route;
+
+	if (route->host == NULL)
+		return manifest_refuse(r, entry->line, "an egress route needs 'host'");
+	if (route->auth != POLICY_AUTH_NONE && t->has_plain_ports)
+		return manifest_refuse(r, t->plain_line,
+				       "'plain_ports' and 'auth' on one route: a credential never "
+				       "travels over plain HTTP");
+	for (size_t i = 0; i < route->tls_port_count; i++)
+		for (size_t k = 0; k < route->plain_port_count; k++)
+			if (route->tls_ports[i] == route->plain_ports[k])
+				return manifest_refuse(r, t->plain_line,
+						       "port %u is in 'ports' and in 'plain_ports'",
+						       (unsigned)route->tls_ports[i]);
+	if (!t->has_tls_ports && !t->has_plain_ports)
+		route->tls_ports[route->tls_port_count++] = 443;
+	return 0;
+}
+
+static int check_unique(const struct manifest_reader *r, const struct policy *p,
+			const struct route_reading *t)
+{
+	for (size_t i = 0; i < p->route_count; i++)
+		if (p->routes[i].is_wildcard == t->route.is_wildcard &&
+		    strcmp(p->routes[i].host, t->route.host) == 0)
+			return manifest_refuse(
+				r, t->host_line,
+				"host '%s%s' has two routes, the first at %s; one entry a "
+				"host",
+				t->route.is_wildcard ? "*." : "", t->route.host,
+				p->routes[i].origin);
+	return 0;
+}
+
+static int take_route(const struct manifest_reader *r, const struct manifest_node *entry,
+		      struct policy *p)
+{
+	__attribute__((cleanup(reading_done))) struct route_reading t = { 0 };
+	struct bb_err inner = { 0 };
+	int result;
+
+	if (entry->kind != MANIFEST_MAP)
+		return manifest_refuse(r, entry->line, "an egress route is written '- host: NAME'");
+	result = manifest_take_block(r, &route_block, entry, &t);
+	if (result == 0)
+		result = check_route(r, entry, &t);
+	if (result == 0)
+		result = check_unique(r, p, &t);
+	if (result < 0)
+		return result;
+	t.route.origin = bb_text_printf("%s:%u", r->file, entry->line);
+	if (t.route.origin == NULL)
+		return bb_err_set(r->err, -ENOMEM, "out of memory");
+	result = policy_add(p, &t.route, &inner);
+	if (result < 0)
+		return manifest_refuse(r, entry->line, "%s", inner.msg);
+	return 0;
+}
+
+int manifest_take_routes(const struct manifest_reader *r, const struct manifest_node *list,
+			 void *bottle)
+{
+	struct manifest_bottle *b = bottle;
+
+	if (list->count > LIMIT_ROUTES)
+		return manifest_refuse(r, list->line, "%zu routes, limit %d", list->count,
+				       LIMIT_ROUTES);
+	for (size_t i = 0; i < list->count; i++) {
+		int result = take_route(r, list->items[i], b->policy);
+
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
