@@ -1,0 +1,199 @@
+/* `bot-bottle start`: from an agent's name to its session's end. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "cli/commands.h"
+#include "cli/config.h"
+#include "cli/launch.h"
+#include "cli/out.h"
+#include "cli/outcome.h"
+#include "cli/signals.h"
+#include "cli/transfer.h"
+#include "image/image.h"
+#include "ipc/messages.h"
+
+#define STOP_MS 20000
+
+static const struct cli_option options[] = {
+	{ "backend", 0, CLI_VALUE, "NAME", CLI_WORD_BACKEND,
+	  "microvm (default) or namespace; also BOT_BOTTLE_BACKEND" },
+	{ "bottle", 0, CLI_VALUE, "NAME", CLI_WORD_BOTTLE, "this bottle, not the agent's own" },
+	{ "image", 0, CLI_VALUE, "NAME", CLI_WORD_IMAGE, "this guest image" },
+	{ "cwd", 0, CLI_OPTIONAL_VALUE, "DIR", CLI_WORD_DIR,
+	  "copy a directory (default: this one) to /home/node/workspace" },
+	{ "headless", 0, CLI_FLAG, NULL, CLI_WORD_ANY, "no terminal, no questions" },
+	{ "prompt", 'p', CLI_VALUE, "TEXT", CLI_WORD_ANY, "the agent's task" },
+	{ "prompt-file", 0, CLI_VALUE, "FILE", CLI_WORD_FILE,
+	  "the task from a file, or - for stdin" },
+	{ "label", 0, CLI_VALUE, "NAME", CLI_WORD_ANY,
+	  "a name of your own; one living bottle has it" },
+	{ "yes", 'y', CLI_FLAG, NULL, CLI_WORD_ANY, "start without asking" },
+	{ "dry-run", 0, CLI_FLAG, NULL, CLI_WORD_ANY, "print the effective policy, touch nothing" },
+};
+
+static const struct cli_example examples[] = {
+	{ "bot-bottle start implementer --cwd",
+	  "work on a copy of this directory, in your terminal" },
+	{ "bot-bottle start implementer --cwd --headless --prompt 'make the tests pass'",
+	  "unattended; the changed copy is kept" },
+	{ "bot-bottle start implementer --dry-run", "show what the agent could reach" },
+	{ "bot-bottle start implementer --backend namespace -- bash -l", "a shell in its bottle" },
+};
+
+/* Asks unless told not to. 0: go on; else the exit code. */
+static int confirm(const struct cli_config *c, const struct cli_args *args)
+{
+	struct bb_err err = { 0 };
+	int r;
+
+	if (c->is_headless || cli_args_has(args, "yes")) {
+		for (size_t i = 0; c->notes != NULL && c->notes[i] != NULL; i++)
+			cli_out_note("%s", c->notes[i]);
+		cli_out_note("bytes to allowed hosts are not scanned");
+		return 0;
+	}
+	cli_config_print(c, stderr);
+	r = cli_out_ask("start this bottle?", &err);
+	if (r < 0)
+		return cli_out_fail(&err);
+	if (r == 0) {
+		cli_out_note("not started");
+		return CLI_EXIT_OWN;
+	}
+	return 0;
+}
+
+static int check_image(const struct cli_config *c, struct bb_err *err)
+{
+	struct image *image = NULL;
+	int r = image_find(c->image, &image, err);
+
+	image_free(image);
+	return r;
+}
+
+static int check_terminal(const struct cli_config *c, const struct cli_args *args,
+			  struct bb_err *err)
+{
+	if (c->is_headless || args->rest != NULL || cli_session_wants_terminal())
+		return 0;
+	return bb_err_set(err, BB_E_USAGE,
+			  "there is no terminal to run the agent in; say --headless --prompt TEXT");
+}
+
+/* The provider's files and the workspace, before the agent runs. */
+static int furnish(struct cli_control *control, const struct cli_config *c, struct bb_err *err)
+{
+	BB_AUTO_CLOSE int dir = -1;
+	int r = 0;
+
+	if (c->plan->file_count > 0)
+		r = cli_transfer_put_files(control, c->plan->files, c->plan->file_count,
+					   PROVIDER_HOME, err);
+	if (r < 0)
+		return bb_err_wrap(err, "cannot set the agent up");
+	if (c->cwd == NULL)
+		return 0;
+	dir = open(c->cwd, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return bb_err_errno(err, "cannot read '%s'", c->cwd);
+	r = cli_transfer_put(control, dir, ".", ".", PROVIDER_WORKSPACE, err);
+	if (r == 0)
+		r = cli_control_workspace(control, PROVIDER_WORKSPACE, err);
+	return r < 0 ? bb_err_wrap(err, "cannot copy '%s' into the bottle", c->cwd) : 0;
+}
+
+static int begin(struct cli_control *control, const struct cli_config *c, struct bb_err *err)
+{
+	int r = c->is_headless ? 0 : cli_control_tell(control, IPC_CONTROL_HOLD, err);
+
+	if (r == 0)
+		r = cli_control_tell(control, IPC_CONTROL_WATCH, err);
+	return r < 0 ? r : furnish(control, c, err);
+}
+
+static int run_session(struct cli_control *control, const struct cli_config *c,
+		       struct cli_session_result *result, struct bb_err *err)
+{
+	struct cli_session_plan plan = {
+		.argv = c->argv,
+		.cwd = c->guest_cwd,
+		.has_terminal = !c->is_headless && cli_session_wants_terminal(),
+		.has_input = !c->is_headless,
+		.is_main = true,
+		.input = bb_view_str(c->input),
+	};
+
+	return cli_session_run(control, &plan, result, err);
+}
+
+static int run_bottle(const struct cli_config *c, const struct cli_bottle *b)
+{
+	BB_AUTO(cli_control) struct cli_control *control = NULL;
+	struct cli_session_result result;
+	struct bb_err err = { 0 };
+	int r;
+
+	r = cli_control_connect(b->identity, &control, &err);
+	if (r < 0)
+		return cli_out_fail(&err); /* its monitor ends by itself: nobody holds it */
+	r = begin(control, c, &err);
+	if (r == 0)
+		r = run_session(control, c, &result, &err);
+	if (r < 0) {
+		int code = cli_out_fail(&err);
+
+		(void)cli_control_stop(control, STOP_MS, NULL); /* the first failure was told */
+		return code;
+	}
+	return cli_outcome(control, b->identity, &result);
+}
+
+static int run_start(const struct cli_args *args)
+{
+	BB_AUTO(cli_config) struct cli_config *c = NULL;
+	struct cli_bottle b = { 0 };
+	struct bb_err err = { 0 };
+	int code;
+
+	if (cli_config_load(args, false, &c, &err) < 0)
+		return cli_out_fail(&err);
+	if (cli_args_has(args, "dry-run")) {
+		cli_config_print(c, stdout);
+		return 0;
+	}
+	if (check_terminal(c, args, &err) < 0 || check_image(c, &err) < 0)
+		return cli_out_fail(&err);
+	code = confirm(c, args);
+	if (code != 0)
+		return code;
+	if (cli_signals_open(&err) < 0 || cli_launch(c, &b, &err) < 0)
+		return cli_out_fail(&err);
+	cli_out_note("%s runs on %s%s%s%s", b.identity, c->backend,
+		     b.accelerator[0] != '\0' ? " (" : "", b.accelerator,
+		     b.accelerator[0] != '\0' ? ")" : "");
+	code = run_bottle(c, &b);
+	cli_bottle_done(&b);
+	return code;
+}
+
+const struct cli_command cli_start = {
+	.name = "start",
+	.operands = "AGENT [-- COMMAND...]",
+	.summary = "Start an agent in a bottle of its own",
+	.about =
+		"Shows the effective policy and asks, starts the bottle, runs the agent in it and "
+		"ends the\nbottle with the agent. A workspace copied in with --cwd is kept when it "
+		"was changed; the\ncommand that fetches it is printed. With '-- COMMAND' that "
+		"command runs instead of the agent.",
+	CLI_OPTIONS(options),
+	CLI_EXAMPLES(examples),
+	.operands_min = 1,
+	.operands_max = 1,
+	.word = CLI_WORD_AGENT,
+	.takes_rest = true,
+	.run = run_start,
+};

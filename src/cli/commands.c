@@ -1,0 +1,8 @@
+/* Every command, in the order in which help lists them. */
+#include "cli/commands.h"
+
+#include <stddef.h>
+
+const struct cli_command *const cli_commands[] = {
+	&cli_start, &cli_exec, &cli_attach, &cli_cp, &cli_stop, &cli_list, &cli_logs, NULL,
+};

@@ -1,0 +1,51 @@
+/*
+ * The effective configuration of one start: manifests, provider and command line put together and
+ * checked. Reads files and variable names only; nothing is changed and no secret's value is kept.
+ */
+#ifndef BB_CLI_CONFIG_H
+#define BB_CLI_CONFIG_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "backend/backend.h"
+#include "cli/command.h"
+#include "manifest/manifest.h"
+#include "provider/provider.h"
+
+struct cli_config {
+	struct manifest_agent *agent;
+	struct manifest_bottle *bottle;
+	const struct provider *provider;
+	struct provider_plan *plan;
+	const char *backend;      /* static */
+	const char *backend_from; /* "--backend", "BOT_BOTTLE_BACKEND", "default" */
+	const char *image, *image_from;
+	struct policy *policy; /* the provider's routes and the manifest's */
+	char **env;            /* NAME=value: the guest's base environment */
+	char **token_refs;     /* host variables whose values egress gets */
+	char **notes;          /* what the operator should know before saying yes */
+	uint16_t *ports;       /* that routes name, beside 80 and 443; unique */
+	size_t port_count;
+	struct backend_resources resources;
+	char *cwd;         /* host directory that is copied in; NULL: none */
+	char *task;        /* --prompt, --prompt-file */
+	const char *input; /* given to the main session in place of standard input; NULL: none */
+	char **argv; /* the main session's command line; borrowed from plan or the command line */
+	const char *guest_cwd;
+	const char *label; /* NULL: none */
+	bool is_headless;
+	bool may_lack_tokens;
+};
+
+/* may_lack_tokens: variables that are not set become notes, for commands that only look. */
+int cli_config_load(const struct cli_args *args, bool may_lack_tokens, struct cli_config **ret,
+		    struct bb_err *err);
+void cli_config_free(struct cli_config *c);
+BB_DEFINE_AUTO(cli_config, cli_config_free)
+
+/* The one page that says what this bottle may do, as YAML with the source of each line. Nothing is
+ * allowed that it does not show. */
+void cli_config_print(const struct cli_config *c, FILE *to);
+
+#endif

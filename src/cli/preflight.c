@@ -1,0 +1,167 @@
+/* The page that is shown before a start; see config.h. */
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/config.h"
+
+/* A YAML value: plain when it is plainly a word, quoted otherwise. */
+static void put_value(FILE *to, const char *s)
+{
+	size_t n = strlen(s);
+
+	if (n > 0 &&
+	    strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+		      "-_./:@+") == n &&
+	    s[n - 1] != ':') {
+		(void)fputs(s, to);
+		return;
+	}
+	(void)fputc('"', to);
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c == '"' || c == '\\')
+			(void)fprintf(to, "\\%c", c);
+		else if (c == '\n')
+			(void)fputs("\\n", to);
+		else if (c < 0x20 || c == 0x7f)
+			(void)fprintf(to, "\\x%02x", c);
+		else
+			(void)fputc(c, to);
+	}
+	(void)fputc('"', to);
+}
+
+static void put_line(FILE *to, const char *key, const char *value, const char *origin)
+{
+	(void)fprintf(to, "%s: ", key);
+	put_value(to, value);
+	(void)fprintf(to, "  # %s\n", origin);
+}
+
+static void put_size(FILE *to, const char *key, uint64_t bytes, bool is_default)
+{
+	if (bytes % (1ull << 30) == 0)
+		(void)fprintf(to, "  %s: %lluG", key, (unsigned long long)(bytes >> 30));
+	else if (bytes % (1ull << 20) == 0)
+		(void)fprintf(to, "  %s: %lluM", key, (unsigned long long)(bytes >> 20));
+	else
+		(void)fprintf(to, "  %s: %llu", key, (unsigned long long)bytes);
+	(void)fprintf(to, "%s\n", is_default ? "  # default" : "");
+}
+
+static void put_resources(FILE *to, const struct cli_config *c)
+{
+	const struct manifest_resources *want = &c->bottle->resources;
+
+	(void)fprintf(to, "resources:\n  cpus: %u%s\n", c->resources.cpus,
+		      want->cpus == 0 ? "  # default" : "");
+	put_size(to, "memory", c->resources.memory_bytes, want->memory_bytes == 0);
+	put_size(to, "disk", c->resources.disk_bytes, want->disk_bytes == 0);
+	(void)fprintf(to, "  pids: %u%s\n", c->resources.pids,
+		      want->pids == 0 ? "  # default" : "");
+	if (want->max_seconds != 0)
+		(void)fprintf(to, "  time: %us\n", want->max_seconds);
+}
+
+static void put_env(FILE *to, const struct cli_config *c)
+{
+	(void)fprintf(to, "env:%s\n",
+		      c->bottle->env_count == 0 && c->provider->name[0] == 's'
+			      ? "  # proxy and certificate variables only"
+			      : "");
+	for (size_t i = 0; i < c->bottle->env_count; i++) {
+		const struct manifest_env *e = &c->bottle->env[i];
+
+		(void)fprintf(to, "  %s: ", e->name);
+		if (e->host_var != NULL)
+			(void)fprintf(to, "${%s}", e->host_var);
+		else
+			put_value(to, e->value);
+		(void)fprintf(to, "  # %s:%u%s\n", c->bottle->file, e->line,
+			      e->host_var != NULL ? ", the agent will SEE this value" : "");
+	}
+	for (size_t i = 0; c->plan->env[i] != NULL; i++) {
+		const char *equals = strchr(c->plan->env[i], '=');
+
+		(void)fprintf(to, "  %.*s: ", (int)(equals - c->plan->env[i]), c->plan->env[i]);
+		put_value(to, equals + 1);
+		(void)fputs("  # bot-bottle\n", to);
+	}
+}
+
+static void put_ports(FILE *to, const char *key, const uint16_t *ports, size_t count)
+{
+	if (count == 0)
+		return;
+	(void)fprintf(to, "      %s: [", key);
+	for (size_t i = 0; i < count; i++)
+		(void)fprintf(to, "%s%u", i > 0 ? ", " : "", (unsigned)ports[i]);
+	(void)fputs("]\n", to);
+}
+
+static void put_match(FILE *to, const struct policy_match *m)
+{
+	(void)fputs("        - ", to);
+	for (size_t i = 0; m->methods != NULL && m->methods[i] != NULL; i++)
+		(void)fprintf(to, "%s%s", i > 0 ? "," : "", m->methods[i]);
+	if (m->methods == NULL)
+		(void)fputs("ANY", to);
+	(void)fprintf(to, " %s%s\n", m->path != NULL ? m->path : "/",
+		      m->path == NULL || m->is_prefix ? " (and below)" : "");
+}
+
+static void put_route(FILE *to, const struct policy_route *r)
+{
+	(void)fprintf(to, "    - host: %s%s%s%s  # %s\n", r->is_wildcard ? "\"*." : "", r->host,
+		      r->is_wildcard ? "\"" : "", "", r->origin);
+	put_ports(to, "ports", r->tls_ports, r->tls_port_count);
+	put_ports(to, "plain_ports", r->plain_ports, r->plain_port_count);
+	if (r->auth == POLICY_AUTH_BEARER)
+		(void)fprintf(to, "      auth: {scheme: Bearer, token_ref: %s}\n", r->token_ref);
+	if (r->auth == POLICY_AUTH_HEADER)
+		(void)fprintf(to, "      auth: {header: %s, token_ref: %s}\n", r->auth_header,
+			      r->token_ref);
+	if (r->match_count > 0)
+		(void)fputs("      only:\n", to);
+	for (size_t i = 0; i < r->match_count; i++)
+		put_match(to, &r->matches[i]);
+}
+
+static void put_command(FILE *to, const struct cli_config *c)
+{
+	(void)fputs("command: [", to);
+	for (size_t i = 0; c->argv[i] != NULL; i++) {
+		if (i > 0)
+			(void)fputs(", ", to);
+		put_value(to, c->argv[i]);
+	}
+	(void)fputs("]\n", to);
+}
+
+void cli_config_print(const struct cli_config *c, FILE *to)
+{
+	const char *shared = strcmp(c->backend, "namespace") == 0 ? ", shared kernel" : "";
+	BB_AUTO_FREE char *from = bb_text_printf("%s%s", c->backend_from, shared);
+
+	put_line(to, "agent", c->agent->name, c->agent->file);
+	put_line(to, "bottle", c->bottle->name, c->bottle->file);
+	put_line(to, "backend", c->backend, from != NULL ? from : "");
+	put_line(to, "image", c->image, c->image_from);
+	if (c->label != NULL)
+		put_line(to, "label", c->label, "--label");
+	if (c->cwd != NULL)
+		put_line(to, "workspace", c->cwd, "--cwd, copied to " PROVIDER_WORKSPACE);
+	put_command(to, c);
+	put_resources(to, c);
+	put_env(to, c);
+	(void)fprintf(to, "egress:\n  log: %u\n  routes:%s\n", c->bottle->log,
+		      c->policy->route_count == 0 ? " []  # nothing can be reached" : "");
+	for (size_t i = 0; i < c->policy->route_count; i++)
+		put_route(to, &c->policy->routes[i]);
+	for (size_t i = 0; c->notes != NULL && c->notes[i] != NULL; i++)
+		(void)fprintf(to, "# note: %s\n", c->notes[i]);
+	(void)fputs("# note: bytes to allowed hosts are not scanned\n", to);
+	if (shared[0] != '\0')
+		(void)fputs("# note: this backend shares the host's kernel with the agent\n", to);
+}

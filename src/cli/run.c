@@ -1,0 +1,125 @@
+/* From argv to a command; see command.h for the tables. */
+#include "cli/run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/table.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/out.h"
+#include "store/store.h"
+
+#define COMMANDS_MAX 32
+
+/* Commands of the original, or words people try, that mean something here. */
+static const struct {
+	const char *name, *text;
+} elsewhere[] = {
+	{ "resume", "is not built yet; 'bot-bottle start' begins anew" },
+	{ "commit", "is not built yet" },
+	{ "init", "is not built yet; copy a file of the examples to ~/.bot-bottle" },
+	{ "edit", "is not built yet; open the file below ~/.bot-bottle in an editor" },
+	{ "supervise", "is not built yet" },
+	{ "dashboard", "is not built yet" },
+	{ "build", "is 'bot-bottle image build NAME' here" },
+	{ "run", "is 'bot-bottle start AGENT' here" },
+	{ "ps", "is 'bot-bottle list' here" },
+	{ "rm", "is 'bot-bottle cleanup' here" },
+};
+
+const struct cli_command *cli_command_find(const char *name)
+{
+	for (size_t i = 0; cli_commands[i] != NULL; i++)
+		if (strcmp(cli_commands[i]->name, name) == 0)
+			return cli_commands[i];
+	return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+	const char *names[COMMANDS_MAX];
+	const char *near;
+	struct bb_err err = { 0 };
+	size_t count = 0;
+
+	for (size_t i = 0; i < BB_ARRAY_LEN(elsewhere); i++)
+		if (strcmp(elsewhere[i].name, name) == 0) {
+			(void)bb_err_set(&err, BB_E_USAGE, "'%s' %s", name, elsewhere[i].text);
+			return cli_out_fail(&err);
+		}
+	while (cli_commands[count] != NULL && count < COMMANDS_MAX) {
+		names[count] = cli_commands[count]->name;
+		count++;
+	}
+	near = bb_table_suggest(names, count, bb_view_str(name));
+	if (near != NULL)
+		(void)bb_err_set(&err, BB_E_USAGE, "no command '%s'; did you mean '%s'?",
+				 BB_ESCAPED(bb_view_str(name)), near);
+	else
+		(void)bb_err_set(&err, BB_E_USAGE,
+				 "no command '%s'; 'bot-bottle --help' lists the commands",
+				 BB_ESCAPED(bb_view_str(name)));
+	return cli_out_fail(&err);
+}
+
+static int run_help(int argc, char **argv)
+{
+	const struct cli_command *c;
+
+	if (argc < 1) {
+		cli_help_all();
+		return 0;
+	}
+	c = cli_command_find(argv[0]);
+	if (c == NULL)
+		return unknown_command(argv[0]);
+	cli_help_command(c);
+	return 0;
+}
+
+static void tell_reaped(void *arg, const char *identity)
+{
+	(void)arg;
+	cli_out_note("'%s' had lost its monitor; what was left of it is cleaned up", identity);
+}
+
+int cli_run(int argc, char **argv)
+{
+	const struct cli_command *c;
+	struct cli_args args;
+	struct bb_err err = { 0 };
+
+	if (argc < 2) {
+		cli_help_all();
+		return CLI_EXIT_OWN;
+	}
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+		(void)printf("bot-bottle %s\n", BB_VERSION);
+		return 0;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0)
+		return run_help(argc - 2, argv + 2);
+	if (argv[1][0] == '-') {
+		(void)bb_err_set(&err, BB_E_USAGE,
+				 "'%s' is not an option here; options follow the command",
+				 BB_ESCAPED(bb_view_str(argv[1])));
+		return cli_out_fail(&err);
+	}
+	c = cli_command_find(argv[1]);
+	if (c == NULL)
+		return unknown_command(argv[1]);
+	if (cli_args_parse(c, argc - 2, argv + 2, &args, &err) < 0)
+		return cli_out_fail(&err);
+	if (cli_args_has(&args, "help")) {
+		cli_help_command(c);
+		return 0;
+	}
+	/* A failure to look is the command's to report, when it matters to it. --dry-run touches
+	 * nothing. */
+	if (!cli_args_has(&args, "dry-run"))
+		(void)store_reap(tell_reaped, NULL, NULL);
+	return c->run(&args);
+}

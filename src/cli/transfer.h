@@ -1,0 +1,26 @@
+/*
+ * Copies between host and guest: FILE frames on one side, a tar stream from or to the confined
+ * archive child on the other. This process never reads the tar: it wraps and unwraps.
+ */
+#ifndef BB_CLI_TRANSFER_H
+#define BB_CLI_TRANSFER_H
+
+#include "base/err.h"
+#include "cli/control.h"
+#include "provider/provider.h"
+
+/* Packs entry `name` of the directory (or "." for its content), named as_name in the stream, and
+ * unpacks it below guest_path. */
+int cli_transfer_put(struct cli_control *c, int dir_fd, const char *name, const char *as_name,
+		     const char *guest_path, struct bb_err *err);
+/* Small files of our own, below guest_path. */
+int cli_transfer_put_files(struct cli_control *c, const struct provider_file *files, size_t count,
+			   const char *guest_path, struct bb_err *err);
+/* Fetches guest_path into the directory under as_name; with is_content, what is in it. */
+int cli_transfer_get(struct cli_control *c, const char *guest_path, bool is_content, int dir_fd,
+		     const char *as_name, struct bb_err *err);
+/* The same from the frames kept of an ended bottle; inner is the path below the kept workspace. */
+int cli_transfer_get_kept(int frames_fd, const char *inner, int dir_fd, const char *as_name,
+			  struct bb_err *err);
+
+#endif
