@@ -40,8 +40,8 @@ struct jail_mount {
 enum jail_filter {
 	JAIL_FILTER_GUEST, /* the agent's: see backend/namespace */
 	JAIL_FILTER_VMM,   /* on top of QEMU's own: no exec, socket, namespaces, ptrace, bpf,
-			    * io_uring, keyctl;   installed so that it starts to bite after exec of the
-			    * VMM itself */
+			    * io_uring, keyctl;   installed so that it starts to bite after exec of
+			    * the   VMM itself */
 };
 
 struct jail_limits {
@@ -79,6 +79,10 @@ pid_t jail_pid(const struct jail *j);
 int jail_exit_code(struct jail *j); /* once ended; -EAGAIN before */
 /* Kills all of it, waits, removes the cgroup, frees. NULL is fine. */
 void jail_free(struct jail *j);
+
+/* Removes what a jail of this name left in the cgroup file system after its monitor was killed.
+ * Does nothing while one lives, and nothing where there is nothing. */
+void jail_reap(const char *name);
 
 /* Can this user make a jail? 0, or a sentence naming the sysctl or package
  * (kernel.unprivileged_userns_clone, user.max_user_namespaces, AppArmor's restriction). Proves it

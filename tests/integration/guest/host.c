@@ -52,6 +52,8 @@ static void jail_mounts(void)
 		  "devpts");
 	jail_need(mount("tmpfs", "/home", "tmpfs", 0, NULL) == 0, "home");
 	jail_need(mkdir("/home/node", 0755) == 0, "home");
+	jail_need(mkdir("/home/node/small", 0755) == 0, "small");
+	jail_need(mount("tmpfs", "/home/node/small", "tmpfs", 0, "size=4m") == 0, "small");
 	jail_need(mount("tmpfs", "/etc/ssl/certs", "tmpfs", 0, NULL) == 0, "/etc/ssl/certs");
 	jail_write("/etc/ssl/certs/ca-certificates.crt", "ROOTS\n");
 	jail_write("/home/resolv.conf", "nameserver 127.0.0.1\n");

@@ -1,0 +1,231 @@
+/*
+ * A device node that opens proves nothing, nor does one instruction that runs: hosts were seen
+ * where KVM makes a virtual machine and then fails on Linux. So the proof is a guest: our kernel
+ * and our init, which says hello on its console within five seconds. The outcome is kept in one
+ * small file, for this boot of the host, this CPU, this kernel and this QEMU; whatever changes asks
+ * again.
+ */
+#include "backend/microvm/accel.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "backend/microvm/initramfs.h"
+#include "backend/microvm/vmm.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "store/store.h"
+
+#define ACCEL_FILE_MAX   2048
+#define ACCEL_MODEL_MAX  128
+#define ACCEL_MEMORY     (256ULL * 1024 * 1024)
+#define ACCEL_HELLO      "bot-bottle: hello" /* guest/boot.c, bb.probe=1 */
+#define ACCEL_CONSOLE    16384
+#define ACCEL_PROVED_TAG "proved\n"
+#define CPUINFO_MAX      (4 * 1024 * 1024)
+
+/* What a verdict holds for: one line. */
+static char *verdict_key(const struct image *img)
+{
+	BB_AUTO_BUF struct bb_buf boot = { .cap = 128 };
+	BB_AUTO_BUF struct bb_buf cpu = { .cap = CPUINFO_MAX };
+	char model[ACCEL_MODEL_MAX];
+
+	if (bb_path_read("/proc/sys/kernel/random/boot_id", 0, &boot, NULL) < 0 ||
+	    bb_buf_size(&boot) < 36)
+		return NULL;
+	(void)bb_path_read("/proc/cpuinfo", 0, &cpu, NULL); /* without it the model is empty */
+	kvm_cpu_model(bb_buf_peek(&cpu), model, sizeof(model));
+	return bb_text_printf("%.36s %s / %s\n", (const char *)bb_buf_peek(&boot).p, model,
+			      img->kernel_version == NULL ? "" : img->kernel_version);
+}
+
+static char *verdict_path(void)
+{
+	BB_AUTO_FREE char *cache = store_cache_dir(NULL);
+
+	return cache == NULL ? NULL : bb_text_printf("%s/kvm-verdict", cache);
+}
+
+enum accel_memory accel_recall(const struct image *img, char *ret_why, size_t cap)
+{
+	BB_AUTO_FREE char *path = verdict_path();
+	BB_AUTO_FREE char *key = verdict_key(img);
+	BB_AUTO_BUF struct bb_buf text = { .cap = ACCEL_FILE_MAX };
+	struct bb_view rest;
+
+	if (path == NULL || key == NULL || bb_path_read(path, 1, &text, NULL) < 0)
+		return ACCEL_UNKNOWN;
+	rest = bb_buf_peek(&text);
+	if (rest.n <= strlen(key) || memcmp(rest.p, key, strlen(key)) != 0)
+		return ACCEL_UNKNOWN;
+	rest = bb_view_from(rest, strlen(key));
+	if (bb_view_eq_str(rest, ACCEL_PROVED_TAG))
+		return ACCEL_PROVED;
+	if (rest.n > 0 && rest.p[rest.n - 1] == '\n')
+		rest.n--;
+	(void)bb_text_escape(ret_why, cap, rest, cap);
+	return ACCEL_FAILED;
+}
+
+static void accel_remember(const struct image *img, const char *text)
+{
+	BB_AUTO_FREE char *cache = store_cache_dir(NULL);
+	BB_AUTO_FREE char *path = verdict_path();
+	BB_AUTO_FREE char *key = verdict_key(img);
+	BB_AUTO_FREE char *all = key == NULL ? NULL : bb_text_printf("%s%s", key, text);
+
+	if (cache == NULL || path == NULL || all == NULL || bb_path_mkdirs(cache, 0755, NULL) < 0)
+		return; /* not remembered: proved again next time */
+	(void)bb_path_write_atomic(path, all, strlen(all), 0600, NULL);
+}
+
+/* The last line of a console that says something, for the reason. */
+static void last_line(const struct bb_buf *console, char *dst, size_t cap)
+{
+	struct bb_view v = bb_buf_peek(console);
+	size_t start;
+
+	while (v.n > 0 && (v.p[v.n - 1] == '\n' || v.p[v.n - 1] == '\r'))
+		v.n--;
+	for (start = v.n; start > 0 && v.p[start - 1] != '\n'; start--)
+		;
+	(void)bb_text_escape(dst, cap, bb_view_from(v, start), 80);
+}
+
+enum hello {
+	HELLO_SAID,
+	HELLO_ENDED, /* QEMU is gone */
+	HELLO_LATE,
+};
+
+/* Reads the console until it says hello, ends, or time is up. */
+static enum hello wait_hello(int console, const struct jail *jail, struct bb_buf *text)
+{
+	uint64_t deadline_ms = bb_clock_ms() + ACCEL_PROOF_MS;
+
+	for (;;) {
+		struct pollfd p[] = { { .fd = console, .events = POLLIN },
+				      { .fd = jail_pidfd(jail), .events = POLLIN } };
+		int left = bb_clock_left_ms(deadline_ms);
+		ssize_t n;
+
+		if (left == 0 || (poll(p, 2, left) < 0 && errno != EINTR))
+			return HELLO_LATE;
+		n = (p[0].revents & (POLLIN | POLLHUP)) != 0 ? bb_fd_read_some(console, text, 4096)
+							     : -EAGAIN;
+		if (memmem(bb_buf_peek(text).p, bb_buf_size(text), ACCEL_HELLO,
+			   strlen(ACCEL_HELLO)) != NULL)
+			return HELLO_SAID;
+		if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR) ||
+		    (n == -EAGAIN && p[1].revents != 0))
+			return HELLO_ENDED;
+	}
+}
+
+/* 0 when the guest said hello; else negative, with the reason in why. */
+static int accel_prove(const struct qemu *q, const struct image *img, char *why, size_t cap)
+{
+	struct vmm_plan plan = { .name = "kvm-proof",
+				 .qemu = q,
+				 .stream_fd = -1,
+				 .disk_fd = -1,
+				 .shape = { .uses_kvm = true,
+					    .is_probe = true,
+					    .cpus = 1,
+					    .memory_bytes = ACCEL_MEMORY } };
+	BB_AUTO_FREE char *self = bb_path_self_dir();
+	BB_AUTO_FREE char *init = self == NULL ? NULL : bb_text_printf("%s/bottle-init", self);
+	BB_AUTO_BUF struct bb_buf console = { .cap = ACCEL_CONSOLE };
+	BB_AUTO_CLOSE int kernel = open(img->kernel, O_RDONLY | O_CLOEXEC);
+	BB_AUTO_CLOSE int initrd = -1;
+	BB_AUTO_CLOSE int ours = -1;
+	BB_AUTO_CLOSE int theirs = -1;
+	struct jail *jail = NULL;
+	struct bb_err err = { 0 };
+	char words[256];
+	enum hello hello;
+	int pair[2];
+
+	initrd = init == NULL ? -ENOMEM : initramfs_pack(init, NULL, &err);
+	if (kernel < 0 || initrd < 0 || pipe2(pair, O_CLOEXEC) < 0) {
+		(void)snprintf(why, cap, "the proof could not be prepared: %.120s", err.msg);
+		return -EIO;
+	}
+	ours = pair[0];
+	theirs = pair[1];
+	plan.kernel_fd = kernel;
+	plan.initrd_fd = initrd;
+	plan.console_fd = theirs;
+	if (vmm_start(&plan, &jail, &err) < 0) {
+		(void)snprintf(why, cap, "%.150s", err.msg);
+		return -EIO;
+	}
+	(void)close(bb_take_fd(&theirs)); /* so that the console ends with the guest */
+	hello = bb_fd_set_nonblock(ours, 1) < 0 ? HELLO_LATE : wait_hello(ours, jail, &console);
+	jail_free(jail);
+	if (hello == HELLO_SAID)
+		return 0;
+	last_line(&console, words, sizeof(words));
+	(void)snprintf(why, cap, "under KVM a guest %s%s%.80s",
+		       hello == HELLO_ENDED ? "ended before its hello" : "said no hello within 5 s",
+		       words[0] == '\0' ? "" : "; last words: ", words);
+	return -ETIMEDOUT;
+}
+_Static_assert(ACCEL_PROOF_MS == 5000, "the sentence above names the time");
+
+/* KVM is there to try: recall or prove. True: use it. */
+static bool accel_settle(const struct qemu *q, const struct image *img, char *why, size_t cap)
+{
+	BB_AUTO_FREE char *line = NULL;
+
+	switch (accel_recall(img, why, cap)) {
+	case ACCEL_PROVED:
+		return true;
+	case ACCEL_FAILED:
+		return false;
+	case ACCEL_UNKNOWN:
+		break;
+	}
+	if (accel_prove(q, img, why, cap) == 0) {
+		accel_remember(img, ACCEL_PROVED_TAG);
+		return true;
+	}
+	line = bb_text_printf("%s\n", why);
+	if (line != NULL)
+		accel_remember(img, line);
+	return false;
+}
+
+int accel_choose(enum accel_wish wish, const struct qemu *q, const struct image *img,
+		 struct accel *ret, struct bb_err *err)
+{
+	struct kvm_look look = { .finding = KVM_OPENS };
+	char why[200] = "asked for with BOT_BOTTLE_ACCEL";
+
+	*ret = (struct accel){ 0 };
+	if (wish != ACCEL_TCG) {
+		kvm_look(&kvm_host_paths, &look);
+		if (look.finding == KVM_OPENS && accel_settle(q, img, why, sizeof(why))) {
+			ret->uses_kvm = true;
+			(void)snprintf(ret->note, sizeof(ret->note), "kvm");
+			return 0;
+		}
+		if (look.finding != KVM_OPENS)
+			(void)snprintf(why, sizeof(why), "%s", look.brief);
+	}
+	if (wish == ACCEL_KVM && look.finding != KVM_OPENS)
+		return bb_err_set(err, BB_E_MISSING, "BOT_BOTTLE_ACCEL asks for KVM: %s; %s",
+				  look.text, look.mend);
+	if (wish == ACCEL_KVM)
+		return bb_err_set(err, BB_E_MISSING,
+				  "BOT_BOTTLE_ACCEL asks for KVM, which does not work here: %s",
+				  why);
+	(void)snprintf(ret->note, sizeof(ret->note), "tcg (%s)", why);
+	return 0;
+}

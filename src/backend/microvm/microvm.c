@@ -1,0 +1,177 @@
+/*
+ * The microVM backend: a guest with a kernel of its own in QEMU, under KVM where that is proved to
+ * work and emulated otherwise. This file puts the parts together: image, disk, initramfs,
+ * accelerator, jail. The guest is hostile; nothing here reads a byte of it but the proof's console
+ * line.
+ */
+#include <fcntl.h>
+#include <string.h>
+
+#include "backend/backend_impl.h"
+#include "backend/microvm/accel.h"
+#include "backend/microvm/disk.h"
+#include "backend/microvm/initramfs.h"
+#include "backend/microvm/preflight.h"
+#include "backend/microvm/qemu.h"
+#include "backend/microvm/tsc.h"
+#include "backend/microvm/vmm.h"
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "sys/jail.h"
+
+#define MICROVM_HELLO_KVM_MS 10000 /* about a second is usual; a loaded host may take several */
+#define MICROVM_HELLO_TCG_MS \
+	60000 /* 1.4 s on an idle host, 30 s when the host is itself emulated */
+
+struct microvm {
+	struct backend_guest base; /* first */
+	struct jail *jail;
+	struct accel accel;
+};
+
+BB_DEFINE_AUTO(qemu, qemu_free)
+
+/* Descriptors that QEMU gets and we close after it has started. */
+struct files {
+	int kernel, initrd, disk;
+	int layers[IMAGE_LAYERS_MAX];
+};
+
+static void files_done(const struct files *f)
+{
+	bb_cleanup_fd(&f->kernel);
+	bb_cleanup_fd(&f->initrd);
+	bb_cleanup_fd(&f->disk);
+	for (size_t i = 0; i < IMAGE_LAYERS_MAX; i++)
+		bb_cleanup_fd(&f->layers[i]);
+}
+#define AUTO_FILES __attribute__((cleanup(files_done)))
+
+static int files_open(const struct backend_plan *plan, struct files *f, struct bb_err *err)
+{
+	const struct image *img = plan->image;
+	BB_AUTO_FREE char *self = bb_path_self_dir();
+	BB_AUTO_FREE char *init = self == NULL ? NULL : bb_text_printf("%s/bottle-init", self);
+
+	if (init == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	f->kernel = open(img->kernel, O_RDONLY | O_CLOEXEC);
+	if (f->kernel < 0)
+		return bb_err_errno(err, "cannot read the guest's kernel '%s'", img->kernel);
+	for (size_t i = 0; i < img->layer_count; i++) {
+		f->layers[i] = open(img->erofs[i], O_RDONLY | O_CLOEXEC);
+		if (f->layers[i] < 0)
+			return bb_err_errno(err, "cannot read image layer '%s'", img->erofs[i]);
+	}
+	f->initrd = initramfs_pack(init, img->modules, err);
+	if (f->initrd < 0)
+		return f->initrd;
+	f->disk = disk_make(plan->state_dir, plan->resources.disk_bytes, err);
+	return f->disk < 0 ? f->disk : 0;
+}
+
+static enum accel_wish microvm_wish(const struct backend_plan *plan)
+{
+	return plan->force_tcg ? ACCEL_TCG : plan->force_kvm ? ACCEL_KVM : ACCEL_ANY;
+}
+
+static int microvm_launch(const struct backend_plan *plan, int stream_fd, const struct qemu *q,
+			  struct microvm *vm, struct bb_err *err)
+{
+	AUTO_FILES struct files f = { -1, -1, -1, { -1, -1, -1, -1, -1, -1, -1, -1 } };
+	struct vmm_plan vmm = {
+		.name = plan->identity,
+		.qemu = q,
+		.shape = { .uses_kvm = vm->accel.uses_kvm,
+			   .cpus = plan->resources.cpus,
+			   .memory_bytes = plan->resources.memory_bytes,
+			   .layers = plan->image->layer_count,
+			   .has_disk = true,
+			   .has_stream = true },
+		.disk_bytes = plan->resources.disk_bytes,
+		.stream_fd = stream_fd,
+		.console_fd = plan->console_fd,
+	};
+	int r = files_open(plan, &f, err);
+
+	if (r < 0)
+		return r;
+	if (!vm->accel.uses_kvm)
+		vmm.shape.tsc_khz = tsc_measure_khz();
+	vmm.kernel_fd = f.kernel;
+	vmm.initrd_fd = f.initrd;
+	vmm.disk_fd = f.disk;
+	memcpy(vmm.layer_fds, f.layers, sizeof(vmm.layer_fds));
+	return vmm_start(&vmm, &vm->jail, err);
+}
+
+static int microvm_start(const struct backend_plan *plan, int stream_fd, struct backend_guest **ret,
+			 struct bb_err *err)
+{
+	BB_AUTO(qemu) struct qemu *q = NULL;
+	BB_AUTO_FREE struct microvm *vm = NULL;
+	int r;
+
+	if (plan->image->is_host || plan->image->kernel == NULL)
+		return bb_err_set(err, BB_E_USAGE,
+				  "image '%s' has no kernel of its own: it works with the "
+				  "namespace backend only",
+				  plan->image->name);
+	r = qemu_find(&q, err);
+	if (r < 0)
+		return r;
+	vm = calloc(1, sizeof(*vm));
+	if (vm == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	vm->base.backend = &backend_microvm;
+	r = accel_choose(microvm_wish(plan), q, plan->image, &vm->accel, err);
+	if (r == 0)
+		r = microvm_launch(plan, stream_fd, q, vm, err);
+	if (r < 0)
+		return r;
+	(void)close(stream_fd); /* taken: QEMU holds its copy */
+	*ret = &bb_take_ptr(&vm)->base;
+	return 0;
+}
+
+static const struct microvm *microvm_of(const struct backend_guest *g)
+{
+	return (const struct microvm *)(const void *)g;
+}
+
+static int microvm_pidfd(const struct backend_guest *g)
+{
+	return jail_pidfd(microvm_of(g)->jail);
+}
+
+static const char *microvm_note(const struct backend_guest *g)
+{
+	return microvm_of(g)->accel.note;
+}
+
+static uint64_t microvm_hello_ms(const struct backend_guest *g)
+{
+	return microvm_of(g)->accel.uses_kvm ? MICROVM_HELLO_KVM_MS : MICROVM_HELLO_TCG_MS;
+}
+
+static void microvm_destroy(struct backend_guest *g)
+{
+	struct microvm *vm = (struct microvm *)(void *)g;
+
+	if (vm == NULL)
+		return;
+	jail_free(vm->jail);
+	free(vm);
+}
+
+const struct backend backend_microvm = {
+	.name = "microvm",
+	.warning = NULL,
+	.preflight = microvm_preflight,
+	.start = microvm_start,
+	.pidfd = microvm_pidfd,
+	.note = microvm_note,
+	.hello_ms = microvm_hello_ms,
+	.destroy = microvm_destroy,
+};
