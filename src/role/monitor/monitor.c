@@ -20,12 +20,15 @@
 #include "base/tlv.h"
 #include "ipc/messages.h"
 #include "mux/proto.h"
+#include "sys/sandbox.h"
 
 /* Processes that die of one another's death do so within this time; the reason is the first. */
 #define VERDICT_MS   30
 #define RESERVE_SIZE 16384
 /* For the main session's last output to reach a terminal that is slow. */
 #define DRAIN_MS 10000
+/* Between "ready" and its connection to control.sock a command is nowhere to be seen. */
+#define PICK_UP_MS 2000
 
 static const char *const phase_names[] = { "launching", "running", "saving", "ending" };
 _Static_assert(BB_ARRAY_LEN(phase_names) == MONITOR_NUM_PHASES, "one name a phase");
@@ -114,15 +117,26 @@ static void on_verdict(void *arg)
 
 void monitor_lost_something(struct monitor *m)
 {
-	if (m->phase != MONITOR_ENDING)
-		loop_timer_set(m->verdict, VERDICT_MS);
+	if (m->phase == MONITOR_ENDING || m->has_loss)
+		return;
+	m->has_loss = true;
+	loop_timer_set(m->verdict, VERDICT_MS);
+}
+
+/* The command that launched the bottle is gone, the agent was never started, nobody else is here.
+ */
+static bool is_abandoned_launch(const struct monitor *m)
+{
+	return !m->is_main_started && m->launch.report == NULL && m->control.peers == NULL;
 }
 
 static void on_orphan(void *arg)
 {
 	struct monitor *m = arg;
 
-	if (m->plan->is_headless)
+	if (is_abandoned_launch(m))
+		monitor_end(m, 130, "the launch was interrupted");
+	else if (m->plan->is_headless)
 		monitor_end(m, 125, "nobody started the agent");
 	else
 		monitor_end(m, 129, "its terminal was lost and nobody attached again");
@@ -135,13 +149,10 @@ void monitor_review_orphan(struct monitor *m)
 
 	if (m->phase != MONITOR_RUNNING || m->ending.is_wanted)
 		return;
-	/* A launch whose command went before the agent started, and nobody else is here. */
-	if (!m->is_main_started && m->launch.report == NULL && m->control.peers == NULL) {
-		monitor_end(m, 130, "the launch was interrupted");
-		return;
-	}
 	is_alone = m->plan->is_headless ? !m->is_main_started : control_holders(m) == 0;
 	ms = m->plan->orphan_grace_ms == 0 ? MONITOR_ORPHAN_GRACE_MS : m->plan->orphan_grace_ms;
+	if (is_abandoned_launch(m))
+		ms = PICK_UP_MS;
 	if (is_alone)
 		loop_timer_set(m->orphan, ms);
 	else
@@ -170,13 +181,28 @@ static void set_room_aside(struct monitor *m)
 		(void)posix_fallocate(fd, 0, RESERVE_SIZE); /* a full disk now is said later */
 }
 
+/*
+ * From here on nothing is started any more: no exec, no new kind of socket. Not earlier, because
+ * the jail that builds the guest may run newuidmap, which needs the privileges of its file.
+ */
+static void lock_down(struct monitor *m)
+{
+	struct bb_err err = { 0 };
+
+	if (sandbox_lock(SANDBOX_MONITOR, -1, &err) < 0)
+		monitor_end_now(m, "%s", err.msg);
+}
+
 void monitor_is_ready(struct monitor *m)
 {
-	if (m->ending.is_wanted)
+	if (m->ending.is_wanted || m->has_loss)
 		return;
 	monitor_set_phase(m, MONITOR_RUNNING);
-	launch_done(m);
 	set_room_aside(m);
+	lock_down(m);
+	if (m->ending.is_wanted)
+		return;
+	launch_done(m);
 	if (m->plan->max_seconds > 0)
 		loop_timer_set(m->lifetime, (uint64_t)m->plan->max_seconds * 1000);
 	monitor_review_orphan(m);

@@ -145,6 +145,7 @@ struct monitor {
 	struct loop_fd *guest_watch;
 	bool is_guest_dead;
 	char lost[256]; /* what channel said about the lost stream, escaped; "" */
+	bool has_loss;  /* the verdict is being awaited: nothing new begins */
 	struct loop_timer *verdict;
 
 	struct control control;

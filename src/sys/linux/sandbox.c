@@ -179,6 +179,9 @@ int sandbox_lock(enum sandbox_profile profile, int dir_fd, struct bb_err *err)
 		return bb_err_set(err, -EBADF, "sandbox: '%s' needs its directory",
 				  profiles[profile].name);
 
+	/* The monitor comes here without: what it started until now may have needed more. */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return bb_err_errno(err, "sandbox: no_new_privs");
 	/* Only somebody with CAP_SETPCAP has a bounding set that could ever matter. */
 	r = caps_drop_bounding();
 	if (r < 0 && r != -EPERM)

@@ -284,6 +284,7 @@ static const struct filter_rule monitor[] = {
 	CALL("accept"),
 	CALL("accept4"),
 	CALL("connect"),
+	CALL("splice"), /* its log, unread */
 	CALL("pidfd_send_signal"),
 	CALL("pidfd_open"),
 	CALL("waitid"),

@@ -2,7 +2,8 @@
 """A stand-in for a part of the bundle: gets ready, then does what the file `script` beside it says for its name.
 
 script is a JSON object: {"egress": ["die"], ...}. Words: die (SIGKILL itself once ready), die-early (before),
-hang (never ready), error (says why and ends), nonsense (sends a malformed message), hang-shutdown.
+hang (never ready), error (says why and ends), nonsense (sends a malformed message), hang-shutdown (stays),
+flood (writes to standard error without end once ready).
 """
 
 import json
@@ -11,6 +12,8 @@ import signal
 import socket
 import struct
 import sys
+import threading
+import time
 
 NAME = os.path.basename(sys.argv[0]).removeprefix("bot-bottle-")
 HERE = os.path.dirname(os.path.abspath(sys.argv[0]))
@@ -22,6 +25,14 @@ def words():
             return json.load(f).get(NAME, [])
     except FileNotFoundError:
         return []
+
+
+def flood():
+    while True:
+        try:
+            os.write(2, b"flood! " * 1000)
+        except BlockingIOError:
+            time.sleep(0.001)
 
 
 def main():
@@ -56,6 +67,8 @@ def main():
                 send(51, text(b"a certificate")) if NAME == "egress" else send(2)
             if "die" in todo:
                 die()
+            if "flood" in todo:
+                threading.Thread(target=flood, daemon=True).start()
         elif kind == 4 and "hang-shutdown" not in todo:
             return
 
