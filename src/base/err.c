@@ -21,7 +21,8 @@ const char *bb_err_name(int code)
 	return strerror(-code);
 }
 
-static void format_message(char *dst, size_t cap, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void format_message(char *dst, size_t cap,
+								 const char *fmt, va_list ap)
 {
 	int n = vsnprintf(dst, cap, fmt, ap);
 
