@@ -118,7 +118,8 @@ void mux_wake_blocked(struct mux *m)
 	size_t turns = m->stream_count;
 
 	/* Each waits at the back again when it finds no room: everyone gets its turn. */
-	while (m->first_blocked != NULL && turns-- > 0 && mux_output_room(m) > MUX_HEADER) {
+	while (m->first_blocked != NULL && turns-- > 0 && m->error.code == 0 &&
+	       mux_output_room(m) > MUX_HEADER) {
 		struct mux_stream *s = m->first_blocked;
 
 		unlist_blocked(s);
@@ -185,6 +186,8 @@ void mux_stream_finish(struct mux_stream *s)
 	if (s->has_sent_fin || s->is_reset)
 		return;
 	s->has_sent_fin = true;
+	s->is_blocked = false; /* nothing more will be written: nobody waits for room */
+	unlist_blocked(s);
 	mux_send_control(s->m, MUX_DATA, MUX_FIN, s->id, 0);
 }
 
