@@ -1,66 +1,109 @@
 /*
- * Runs every file of a corpus directory through a fuzz target and reports one TAP line each: what a
- * fuzzer once found is a unit test of every build. Without a file the run fails: a target needs
- * seeds.
+ * Runs a fuzz target without libFuzzer: every seed of its corpus as it is, cut off at each length
+ * and with each byte changed, in a child process so that one crash is one failed test. Mutations
+ * are a fixed function of the seed: a failure repeats.
  */
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/buf.h"
-#include "base/cleanup.h"
 #include "base/path.h"
-#include "base/text.h"
+
+#define SEEDS_MAX     512
+#define MUTATIONS_MAX 2000 /* of one seed: a long one is sampled */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int by_name(const struct dirent **a, const struct dirent **b)
+/* In memory of exactly its size, so that a sanitizer sees one byte too many. */
+static void run_exact(const uint8_t *data, size_t size)
 {
-	return strcmp((*a)->d_name, (*b)->d_name);
+	uint8_t *copy = malloc(size == 0 ? 1 : size);
+
+	if (copy == NULL)
+		abort();
+	if (size > 0)
+		memcpy(copy, data, size);
+	(void)LLVMFuzzerTestOneInput(copy, size);
+	free(copy);
 }
 
-static int is_seed(const struct dirent *e)
+static void run_mutations(uint8_t *data, size_t size)
 {
-	return e->d_name[0] != '.';
+	size_t step = 1 + size / MUTATIONS_MAX;
+
+	for (size_t n = 0; n < size; n += step)
+		run_exact(data, n);
+	for (size_t i = 0; i < size; i += step) {
+		static const uint8_t changes[] = { 0x01, 0x80, 0xff };
+
+		data[i] ^= changes[i / step % 3];
+		run_exact(data, size);
+		data[i] ^= changes[i / step % 3];
+	}
+}
+
+static bool run_seed(const char *path)
+{
+	pid_t pid;
+	int status;
+
+	(void)fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		return false;
+	if (pid == 0) {
+		struct bb_buf b;
+		struct bb_err err = { 0 };
+
+		bb_buf_init(&b, 4u << 20);
+		if (path != NULL && bb_path_read(path, 0, &b, &err) < 0) {
+			(void)fprintf(stderr, "%s\n", err.msg);
+			_exit(2);
+		}
+		run_exact(b.p, bb_buf_size(&b));
+		run_mutations(b.p, bb_buf_size(&b));
+		bb_buf_done(&b);
+		_exit(0);
+	}
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static int is_seed(const struct dirent *d)
+{
+	return d->d_name[0] != '.';
 }
 
 int main(int argc, char **argv)
 {
-	struct dirent **entries = NULL;
-	int count, failed = 0;
+	struct dirent **seeds = NULL;
+	int count = argc == 2 ? scandir(argv[1], &seeds, is_seed, alphasort) : -1;
+	int failed = 0;
 
-	if (argc != 2 || (count = scandir(argv[1], &entries, is_seed, by_name)) <= 0) {
-		printf("1..1\nnot ok 1 - the corpus has seeds\n");
+	if (count <= 0 || count > SEEDS_MAX) {
+		printf("1..1\nnot ok 1 - the corpus '%s' holds between 1 and %d seeds\n",
+		       argc == 2 ? argv[1] : "", SEEDS_MAX);
 		return 1;
 	}
-	printf("1..%d\n", count);
-	for (int i = 0; i < count; i++) {
-		BB_AUTO_FREE char *path = bb_text_printf("%s/%s", argv[1], entries[i]->d_name);
-		struct bb_err err = { 0 };
-		struct bb_buf b;
+	printf("1..%d\n", count + 1);
+	for (int i = 0; i <= count; i++) {
+		char path[4096];
+		bool is_ok;
 
-		bb_buf_init(&b, 16u << 20);
-		if (path == NULL || bb_path_read(path, 1, &b, &err) < 0) {
-			printf("not ok %d - %s # %s\n", i + 1, entries[i]->d_name, err.msg);
-			failed++;
-		} else {
-			/* An exact-size copy: a read beyond its end is seen by the sanitizers. */
-			struct bb_view v = bb_buf_peek(&b);
-			uint8_t *copy = malloc(v.n == 0 ? 1 : v.n);
-
-			if (copy != NULL) {
-				memcpy(copy, v.n == 0 ? (const uint8_t *)"" : v.p, v.n);
-				(void)LLVMFuzzerTestOneInput(copy, v.n);
-				free(copy);
-			}
-			printf("ok %d - %s\n", i + 1, entries[i]->d_name);
-		}
-		(void)fflush(stdout);
-		bb_buf_done(&b);
-		free(entries[i]);
+		if (i < count)
+			(void)snprintf(path, sizeof(path), "%s/%s", argv[1], seeds[i]->d_name);
+		is_ok = run_seed(i < count ? path : NULL);
+		failed += !is_ok;
+		printf("%sok %d - %s\n", is_ok ? "" : "not ", i + 1,
+		       i < count ? seeds[i]->d_name : "empty");
+		if (i < count)
+			free(seeds[i]);
 	}
-	free(entries);
+	free(seeds);
 	return failed > 0;
 }
