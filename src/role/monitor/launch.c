@@ -25,6 +25,7 @@
 #define LAUNCH_SLACK_MS     20000
 #define LAUNCH_TOKEN_MAX    256
 #define LAUNCH_CONSOLE_TAIL 2048
+#define LAUNCH_RESERVE      16384
 
 static const char no_memory[] = "out of memory";
 
@@ -143,6 +144,22 @@ static int claim(struct monitor *m, struct bb_err *err)
 	return m->state_dir == NULL || m->run_dir == NULL ? -ENOMEM : 0;
 }
 
+/* Room for the last words: the end is recorded on a full disk too. See end.c. */
+static int set_room_aside(struct monitor *m, struct bb_err *err)
+{
+	BB_AUTO_FREE char *path = bb_text_printf("%s/reserve", m->state_dir);
+	BB_AUTO_CLOSE int fd = -1;
+	int r;
+
+	if (path == NULL)
+		return bb_err_set(err, -ENOMEM, no_memory);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return bb_err_errno(err, "cannot write '%s'", path);
+	r = posix_fallocate(fd, 0, LAUNCH_RESERVE);
+	return r != 0 ? bb_err_set(err, -r, "cannot write '%s': %s", path, bb_err_name(-r)) : 0;
+}
+
 static int find_backend(struct monitor *m, struct bb_err *err)
 {
 	m->backend = backend_find(m->plan->backend);
@@ -161,6 +178,8 @@ static int start_all(struct monitor *m, struct bb_err *err)
 		r = find_backend(m, err);
 	if (r == 0)
 		r = claim(m, err);
+	if (r == 0)
+		r = set_room_aside(m, err);
 	if (r == 0)
 		r = log_start(m, err);
 	if (r == 0)

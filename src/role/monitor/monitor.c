@@ -23,8 +23,7 @@
 #include "sys/sandbox.h"
 
 /* Processes that die of one another's death do so within this time; the reason is the first. */
-#define VERDICT_MS   30
-#define RESERVE_SIZE 16384
+#define VERDICT_MS 30
 /* For the main session's last output to reach a terminal that is slow. */
 #define DRAIN_MS 10000
 /* Between "ready" and its connection to control.sock a command is nowhere to be seen. */
@@ -169,18 +168,6 @@ static void on_lifetime(void *arg)
 		monitor_end(m, 124, "its time of %u s is over", m->plan->max_seconds);
 }
 
-/* Room for the last words on a full disk. */
-static void set_room_aside(struct monitor *m)
-{
-	BB_AUTO_FREE char *path = bb_text_printf("%s/reserve", m->state_dir);
-	BB_AUTO_CLOSE int fd = -1;
-
-	if (path != NULL)
-		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd >= 0)
-		(void)posix_fallocate(fd, 0, RESERVE_SIZE); /* a full disk now is said later */
-}
-
 /*
  * From here on nothing is started any more: no exec, no new kind of socket. Not earlier, because
  * the jail that builds the guest may run newuidmap, which needs the privileges of its file.
@@ -198,7 +185,6 @@ void monitor_is_ready(struct monitor *m)
 	if (m->ending.is_wanted || m->has_loss)
 		return;
 	monitor_set_phase(m, MONITOR_RUNNING);
-	set_room_aside(m);
 	lock_down(m);
 	if (m->ending.is_wanted)
 		return;
