@@ -19,6 +19,7 @@ from rig.core import forms
 
 TOKEN = "BOT_BOTTLE_CLAUDE_OAUTH_TOKEN"
 AGENT_SECONDS = 180
+GUEST_WORKSPACE = "/home/node/workspace"
 QUIET = ("api.anthropic.com", "allowed.test")
 BOTTLE = f"""
 agent_provider:
@@ -48,7 +49,7 @@ class Showcase:
         self.home.agent("mender", "demo", "You mend small programs.\n")
         self.workspace = os.path.join(self.home.top, "tally")
         shutil.copytree(scenarios.REPO, self.workspace)
-        self.rig.model.add("repair", scenarios.repair(".", gate=True))
+        self.rig.model.add("repair", scenarios.repair(GUEST_WORKSPACE, gate=True))
         self.bottle = self.home.start("mender", self.backend, label="showcase", args=[f"--cwd={self.workspace}"],
                                       prompt="The test of this repository fails. Mend it. [scenario:repair]")
         return self
@@ -68,7 +69,6 @@ class Showcase:
             self.say(f"waiting for {names[want]}")
             event = self._next_step(step)
             step = event["step"]
-        self.guest_dir = self._guest_dir()
 
     def _next_step(self, after):
         """The model's next turn; ends at once when the bottle does."""
@@ -92,19 +92,12 @@ class Showcase:
             raise AssertionError(f"{event['note']}\n{self.bottle.output()}")
         return event
 
-    def _guest_dir(self):
-        """Where the workspace is inside: the working directory of the agent's shell at the gate."""
-        done = self.bottle.sh("for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null | "
-                              f"grep -q 'until \\[ -e {scenarios.GATE}' && readlink $p/cwd && exit 0; done; exit 1")
-        assert done.returncode == 0, f"the agent's shell is not to be found: {done.stdout}{done.stderr}"
-        return done.stdout.strip()
-
     # -- what is shown
 
     def the_agent_mended_the_repository(self):
         with tempfile.TemporaryDirectory() as out:
             target = os.path.join(out, "tally.py")
-            self.home.run("cp", f"{self.bottle.id}:{self.guest_dir}/tally.py", target)
+            self.home.run("cp", f"{self.bottle.id}:{GUEST_WORKSPACE}/tally.py", target)
             with open(target, encoding="utf-8") as f:
                 assert f.read() == scenarios.expected(), "the file that came out is not the mended one"
         with open(os.path.join(self.workspace, "tally.py"), encoding="utf-8") as f:
@@ -240,7 +233,7 @@ class Showcase:
 
     def the_workspace_was_kept(self):
         with tempfile.TemporaryDirectory() as out:
-            self.home.run("cp", f"{self.bottle.id}:{self.guest_dir}", os.path.join(out, "tally"))
+            self.home.run("cp", f"{self.bottle.id}:{GUEST_WORKSPACE}", os.path.join(out, "tally"))
             found = [os.path.join(d, "tally.py") for d, _, names in os.walk(out) if "tally.py" in names]
             assert found, f"no tally.py in what was kept: {list(os.walk(out))}"
             with open(found[0], encoding="utf-8") as f:
