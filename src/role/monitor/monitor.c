@@ -46,7 +46,8 @@ uint32_t monitor_next_id(struct monitor *m)
 	return m->next_id;
 }
 
-static void remember(struct monitor *m, int exit_code, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void remember(struct monitor *m, int exit_code,
+							   const char *fmt, va_list ap)
 {
 	if (m->ending.is_wanted)
 		return;
