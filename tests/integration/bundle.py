@@ -149,7 +149,7 @@ class Home:
     """A root of its own: BOT_BOTTLE_HOME, XDG_RUNTIME_DIR."""
 
     def __init__(self, path=None):
-        self.path = path or tempfile.mkdtemp(prefix="bb-life-")
+        self.path = path or tempfile.mkdtemp(prefix="bb-life-", dir="/tmp")  # short: sockets live in it
         self.owned = path is None
         self.root = os.path.join(self.path, "root")
         self.run = os.path.join(self.path, "run")

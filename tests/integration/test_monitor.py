@@ -425,3 +425,8 @@ def test_the_log_of_the_bundle_is_bounded():
             assert c.run("true")[0] == 0
             c.stop()
         assert os.path.getsize(log) == 1 << 20
+
+
+def test_these_tests_leave_the_hosts_certificates_alone():
+    with open("/etc/ssl/certs/ca-certificates.crt", encoding="ascii") as f:
+        assert "a certificate" not in f.read().splitlines()
