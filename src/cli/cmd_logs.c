@@ -110,7 +110,7 @@ static int show_log(const char *identity, const struct cli_args *args, struct bb
 {
 	const char *name = cli_args_has(args, "console")  ? "console.log"
 			   : cli_args_has(args, "audit")  ? "audit.jsonl"
-			   : cli_args_has(args, "bundle") ? "bundle.log"
+			   : cli_args_has(args, "bundle") ? "monitor.log"
 							  : "session.log";
 	bool is_session = strcmp(name, "session.log") == 0;
 	BB_AUTO_FREE char *dir = store_state_dir(identity, err);

@@ -120,7 +120,7 @@ static int run_session(struct cli_control *control, const struct cli_config *c,
 {
 	struct cli_session_plan plan = {
 		.argv = c->argv,
-		.cwd = c->guest_cwd,
+		.cwd = c->cwd != NULL ? c->guest_cwd : NULL, /* NULL: its home */
 		.has_terminal = !c->is_headless && cli_session_wants_terminal(),
 		.has_input = !c->is_headless,
 		.is_main = true,

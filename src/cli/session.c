@@ -204,6 +204,20 @@ static void end_session(struct session *s, enum cli_session_end end, int code)
 	s->result->code = code;
 }
 
+/* "cannot run 'x': sentence of the guest". */
+static void put_failure(struct session *s, struct bb_view text)
+{
+	const char *program = s->plan->argv == NULL ? NULL : s->plan->argv[0];
+	char why[256];
+
+	(void)bb_text_escape(why, sizeof(why), text, 200);
+	if (program == NULL)
+		(void)snprintf(s->result->text, sizeof(s->result->text), "%s", why);
+	else
+		(void)snprintf(s->result->text, sizeof(s->result->text), "cannot run '%.160s': %s",
+			       program, why);
+}
+
 static int take_frame(struct session *s, const struct proto_frame *f, struct bb_err *err)
 {
 	switch (f->type) {
@@ -221,8 +235,7 @@ static int take_frame(struct session *s, const struct proto_frame *f, struct bb_
 	case EXEC_FAILED:
 		if (f->body.n < 4)
 			return bb_err_set(err, BB_E_GUEST, "the guest sent a malformed failure");
-		(void)bb_text_escape(s->result->text, sizeof(s->result->text),
-				     bb_view_from(f->body, 4), 400);
+		put_failure(s, bb_view_from(f->body, 4));
 		end_session(s, CLI_SESSION_FAILED, (int)(bb_be32(f->body.p) & 0xff));
 		return 0;
 	default:
