@@ -1,0 +1,55 @@
+/* What callers see of a backend: each call goes to its table (backend_impl.h). */
+#include "backend/backend.h"
+
+#include <assert.h>
+
+#include "backend/backend_impl.h"
+
+const char *backend_name(const struct backend *b)
+{
+	return b->name;
+}
+
+const char *backend_warning(const struct backend *b)
+{
+	return b->warning != NULL ? b->warning : "";
+}
+
+int backend_preflight(const struct backend *b, bool deep, struct backend_report *ret,
+		      struct bb_err *err)
+{
+	*ret = (struct backend_report){ 0 };
+	return b->preflight(deep, ret, err);
+}
+
+int backend_start(const struct backend *b, const struct backend_plan *plan, int stream_fd,
+		  struct backend_guest **ret, struct bb_err *err)
+{
+	int r = b->start(plan, stream_fd, ret, err);
+
+	if (r < 0)
+		return bb_err_wrap(err, "backend '%s'", b->name);
+	assert((*ret)->backend == b);
+	return 0;
+}
+
+int backend_guest_pidfd(const struct backend_guest *g)
+{
+	return g->backend->pidfd(g);
+}
+
+const char *backend_guest_note(const struct backend_guest *g)
+{
+	return g->backend->note(g);
+}
+
+uint64_t backend_guest_hello_ms(const struct backend_guest *g)
+{
+	return g->backend->hello_ms(g);
+}
+
+void backend_guest_destroy(struct backend_guest *g)
+{
+	if (g != NULL)
+		g->backend->destroy(g);
+}

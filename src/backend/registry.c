@@ -1,0 +1,34 @@
+/* All backends, in the order they are shown; the first is the default where it works. */
+#include "backend/backend.h"
+
+#include <string.h>
+
+#include "backend/backend_impl.h"
+#include "base/cleanup.h"
+
+static const struct backend *const registry[] = {
+#if BB_BACKEND_MICROVM
+	&backend_microvm,
+#endif
+#if BB_BACKEND_NAMESPACE
+	&backend_namespace,
+#endif
+};
+
+const struct backend *backend_find(const char *name)
+{
+	for (size_t i = 0; i < BB_ARRAY_LEN(registry); i++) {
+		if (strcmp(registry[i]->name, name) == 0)
+			return registry[i];
+	}
+	return NULL;
+}
+
+const char *const *backend_names(void)
+{
+	static const char *names[BB_ARRAY_LEN(registry) + 1];
+
+	for (size_t i = 0; i < BB_ARRAY_LEN(registry); i++)
+		names[i] = registry[i]->name;
+	return names;
+}
