@@ -10,7 +10,8 @@
  *   bb.rw=vdX        the bottle's own ext4 disk, after the layers; or
  *   bb.rw=tmpfs      no disk: what is written lives in memory
  *   bb.wait=SECONDS  how long to wait for a device to appear; default 20
- *   bb.probe=1       say "bot-bottle: hello" on the console and end: proves that this kernel runs here
+ *   bb.probe=1       say "bot-bottle: hello" on the console and end: proves that this kernel runs
+ * here
  *
  * The order is the one measured to work: devtmpfs, proc, sys; modules; disks; overlay on /new; move
  * the three in; MS_MOVE to / and chroot; devpts, shm, tmp, run; loopback; port. Every failure names

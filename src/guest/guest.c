@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -186,6 +187,17 @@ static void guest_on_signal(void *arg, int events)
 	guest_reap(g);
 }
 
+/* Connections, listeners and sessions take some; the hard limit is the jail's or the machine's. */
+static void guest_raise_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &files); /* without it, fewer connections at a time */
+}
+
 /* PID 1 gets no signal it has no handler for, but as a plain process (tests) the usual ones must
  * end it, so only SIGCHLD is taken. */
 static int guest_watch_signals(struct guest *g, struct bb_err *err)
@@ -213,6 +225,7 @@ int guest_init(struct guest *g, enum guest_mode mode, int stream_fd, struct bb_e
 	*g = (struct guest){ .mode = mode, .stream_fd = stream_fd, .signal_fd = -1 };
 	g->stream = (struct poll_watch){ .cb = guest_on_stream, .arg = g };
 	g->signals = (struct poll_watch){ .cb = guest_on_signal, .arg = g };
+	guest_raise_files();
 	r = poll_init(&g->loop, err);
 	if (r == 0)
 		r = guest_watch_signals(g, err);

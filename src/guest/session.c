@@ -3,8 +3,9 @@
  *
  * End: the code is known when the process is reaped; output is complete when its pipes (or
  * terminal) are closed by everybody, or when they were idle for SESSION_IDLE_MS after the exit: a
- * background child that keeps a pipe open must not keep the operator waiting. Whoever writes later
- * gets SIGPIPE.
+ * background child that keeps a pipe open must not keep the operator waiting. One that keeps
+ * writing is heard for SESSION_END_MS; what the process itself left in its pipes is always
+ * delivered. Whoever writes later gets SIGPIPE.
  */
 #include "guest/session_impl.h"
 
@@ -15,11 +16,13 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/limit.h"
 #include "base/num.h"
 #include "guest/lifecycle.h"
 
 #define SESSION_IDLE_MS 100
+#define SESSION_END_MS  2000
 #define SESSION_KILL_MS 2000 /* between the hang-up and the kill after the loss of the owner */
 #define SESSION_READS   4    /* chunks taken in one turn: the others want their turn too */
 
@@ -93,7 +96,8 @@ static void session_check_end(struct session *s)
 {
 	if (s->state != SESSION_RUNNING || !s->has_exited)
 		return;
-	if (s->process.out_fd < 0 && s->process.err_fd < 0) {
+	if ((s->process.out_fd < 0 && s->process.err_fd < 0) ||
+	    (s->owed == 0 && bb_clock_left_ms(s->end_deadline_ms) == 0)) {
 		session_finish(s);
 		return;
 	}
@@ -153,6 +157,7 @@ static bool session_read_chunk(struct session *s, struct poll_watch *w, int *fd,
 		session_close(s, w, fd);
 		return false;
 	}
+	s->owed -= (size_t)n < s->owed ? (size_t)n : s->owed;
 	for (struct attach *a = s->attached; a != NULL; a = a->next)
 		attach_pump(a);
 	return (size_t)n == sizeof(chunk);
@@ -413,6 +418,13 @@ struct session *session_find(struct guest *g, uint32_t id)
 	return NULL;
 }
 
+static size_t session_pending(int fd)
+{
+	int n = 0;
+
+	return fd >= 0 && ioctl(fd, FIONREAD, &n) == 0 && n > 0 ? (size_t)n : 0;
+}
+
 bool session_reaped(struct guest *g, pid_t pid, int wait_status)
 {
 	struct session *s = g->sessions;
@@ -423,6 +435,8 @@ bool session_reaped(struct guest *g, pid_t pid, int wait_status)
 		return false;
 	session_read_status(s); /* its report came before its end */
 	s->has_exited = true;
+	s->owed = session_pending(s->process.out_fd) + session_pending(s->process.err_fd);
+	s->end_deadline_ms = bb_clock_ms() + SESSION_END_MS;
 	poll_timer_stop(&g->loop, &s->kill);
 	if (!s->is_failed)
 		s->code = WIFSIGNALED(wait_status) ? 128U + (uint32_t)WTERMSIG(wait_status)

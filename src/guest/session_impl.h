@@ -38,8 +38,10 @@ struct session {
 	bool is_throttled;
 	struct bb_buf input; /* stdin not yet taken by the process */
 	struct ring ring;
-	struct poll_timer drain; /* after the exit: output is idle */
-	struct poll_timer kill;  /* after the loss of the owner */
+	struct poll_timer drain;  /* after the exit: output is idle */
+	size_t owed;              /* bytes in its pipes when it ended that were not read yet */
+	uint64_t end_deadline_ms; /* when what others write into its pipes is waited for no more */
+	struct poll_timer kill;   /* after the loss of the owner */
 	struct attach *attached;
 	struct session *next;
 };

@@ -25,11 +25,12 @@
 #include "base/fd.h"
 #include "base/text.h"
 
-#define UNPACK_DIR      (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-#define UNPACK_MODE     0777
-#define UNPACK_CHUNK    65536
-#define UNPACK_DIRS_MAX 65536 /* whose mode and time are set at the end; more keep what they got \
-			       */
+#define UNPACK_DIR   (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define UNPACK_MODE  0777
+#define UNPACK_CHUNK 65536
+#define UNPACK_DIRS_MAX                                                          \
+	65536 /* whose mode and time are set at the end; more keep what they got \
+	       */
 
 struct unpack_dir {
 	char *path;

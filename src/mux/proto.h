@@ -81,7 +81,9 @@ enum proto_lifecycle_tag {
 };
 
 /* EXEC: one process or one attachment a stream. Opening without fields; first frame EXEC_START or
- * EXEC_ATTACH. */
+ * EXEC_ATTACH. The host closes its half of the stream to leave: that is the loss of the attachment
+ * (the end of input is EXEC_STDIN_EOF). The guest closes its half after EXEC_EXIT or EXEC_FAILED.
+ */
 enum proto_exec {
 	EXEC_START = 1,     /* host */
 	EXEC_ATTACH = 2,    /* host: join a kept session; its ring is replayed first */

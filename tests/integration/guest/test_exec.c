@@ -168,6 +168,18 @@ static void exec_does_not_wait_for_a_background_child(void **state)
 	expect_sh(*state, "pkill -x sleep", 0, "");
 }
 
+static void exec_hears_a_background_child_that_never_stops_only_for_a_while(void **state)
+{
+	uint64_t before = bb_clock_ms();
+	struct host_result r;
+
+	assert_int_equal(
+		host_sh(*state, "(while :; do echo x; done) & head -c 60000 /dev/zero", &r), 0);
+	assert_true(bb_clock_ms() - before < 10000);
+	assert_true(bb_buf_size(&r.out) >= 60000);
+	host_result_done(&r);
+}
+
 static void wait_for_text(struct host_stream *s, struct bb_buf *all, const char *text)
 {
 	BB_AUTO_BUF struct bb_buf body = { 0 };
@@ -446,6 +458,7 @@ int main(void)
 		GUEST_TEST(exec_loses_nothing_of_a_long_output),
 		GUEST_TEST(exec_holds_back_stdin_that_nobody_reads),
 		GUEST_TEST(exec_does_not_wait_for_a_background_child),
+		GUEST_TEST(exec_hears_a_background_child_that_never_stops_only_for_a_while),
 		GUEST_TEST(pty_has_its_size_and_follows_a_change),
 		GUEST_TEST(pty_signals_reach_the_foreground_group),
 		GUEST_TEST(signals_reach_a_process_without_terminal),
