@@ -7,12 +7,8 @@
 #include "base/cleanup.h"
 
 static const struct backend *const registry[] = {
-#if BB_BACKEND_MICROVM
 	&backend_microvm,
-#endif
-#if BB_BACKEND_NAMESPACE
 	&backend_namespace,
-#endif
 };
 
 const struct backend *backend_find(const char *name)

@@ -84,6 +84,9 @@ void jail_free(struct jail *j);
  * Does nothing while one lives, and nothing where there is nothing. */
 void jail_reap(const char *name);
 
+/* Can this user limit memory and processes of a whole jail, or only those of each process? */
+bool jail_has_cgroup(void);
+
 /* Can this user make a jail? 0, or a sentence naming the sysctl or package
  * (kernel.unprivileged_userns_clone, user.max_user_namespaces, AppArmor's restriction). Proves it
  * by making one. */

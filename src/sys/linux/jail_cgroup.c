@@ -231,3 +231,17 @@ void jail_reap(const char *name)
 		(void)rmdir(dir);
 	}
 }
+
+bool jail_has_cgroup(void)
+{
+	const struct jail_limits limits = { .memory = 64ULL << 20, .pids = 16 };
+	struct jail_cgroup g;
+	bool has_both;
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "probe-%d", getpid());
+	jail_cgroup_make(name, &limits, &g);
+	has_both = g.has_memory && g.has_pids;
+	jail_cgroup_remove(&g);
+	return has_both;
+}
