@@ -10,13 +10,15 @@ from bundle import BUILD, PROGRAMS, Home, LaunchFailed, Monitor, Plan, is_runnin
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FAKES = ("egress", "recorder", "dialler")
-# The guest writes the bottle's CA into the store: into one of its own here, never the host's.
+# The guest writes the bottle's CA into the store: into one of its own here, never the host's. It is uid 1000, as
+# in a namespace bottle: an ordinary user has no second one to give it.
 REAL_GUEST = f"""#!/bin/sh
 exec unshare -Urpfnm --kill-child --mount-proc sh -ec '
 	for dir in /etc/ssl/certs /usr/local/share/ca-certificates; do
 		mount -t tmpfs none $dir
 	done
-	exec {PROGRAMS}/bottle-init --namespace'
+	echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start
+	exec unshare -U --map-user=1000 --map-group=1000 {PROGRAMS}/bottle-init --namespace'
 """
 # Says hello with a version that does not exist: one lifecycle frame on stream 2.
 WRONG_VERSION = """#!/usr/bin/python3 -ES

@@ -27,10 +27,9 @@ def with_workspace(stage, plan=None):
     with stage, stage.launch(plan) as m:
         m.wait_ready()
         with m.control() as c:
-            code, home, _ = c.run("sh", "-c", "mkdir -p /tmp/ws && cd /tmp/ws && pwd")
-            assert code == 0
-            path = home.decode().strip()
-            assert c.put(path, tree(**{"a.txt": b"before", "b/c.txt": b"kept"})) == ""
+            path = os.path.join(stage.dir, "workspace")  # this guest shares our files
+            problem = c.put(path, tree(**{"a.txt": b"before", "b/c.txt": b"kept"}))
+            assert problem == "", problem
             assert c.ask(bundle.CONTROL_WORKSPACE, tlv((1, path)))[0] == bundle.CONTROL_OK
             c.link.send(bundle.CONTROL_WATCH)
             yield m, c, path
