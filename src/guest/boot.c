@@ -275,6 +275,9 @@ static int boot_rest(struct bb_err *err)
 		if (symlink(links[i].target, links[i].name) < 0)
 			return bb_err_errno(err, "link '%s'", links[i].name);
 	}
+	/* Layers are root's throughout; the agent's home is its own. */
+	if (chown("/home/node", 1000, 1000) < 0 && errno != ENOENT)
+		return bb_err_errno(err, "home of the agent");
 	return 0;
 }
 

@@ -48,7 +48,7 @@ def bootstrap(build, version, work):
     """Fills work/root."""
     sources = os.path.join(work, "host.sources")
     with open(sources, "w", encoding="utf-8") as f:
-        f.write(run(os.path.join(build, "tests", "nested-sources")))
+        f.write(run(os.path.join(build, "tests", "nested", "nested-sources")))
     with open(sources, encoding="utf-8") as f:
         codename = f.readline()[1:].strip()
     config = os.path.join(work, "apt.conf")

@@ -226,6 +226,8 @@ int accel_choose(enum accel_wish wish, const struct qemu *q, const struct image 
 		return bb_err_set(err, BB_E_MISSING,
 				  "BOT_BOTTLE_ACCEL asks for KVM, which does not work here: %s",
 				  why);
+	/* The guest's last words are for doctor; a status line shows the reason. */
+	why[strcspn(why, ";")] = '\0';
 	(void)snprintf(ret->note, sizeof(ret->note), "tcg (%s)", why);
 	return 0;
 }

@@ -167,6 +167,8 @@ int disk_make(const char *state_dir, uint64_t bytes, struct bb_err *err)
 	to = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (to < 0)
 		return disk_error(err, -errno, path);
+	(void)unlink(
+		path); /* QEMU gets the descriptor; however the bottle ends, its blocks are freed */
 	r = copy_sparse(from, to, (off_t)bytes);
 	if (r < 0)
 		return disk_error(err, r, path);

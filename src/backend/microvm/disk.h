@@ -6,8 +6,9 @@
 
 #include "base/err.h"
 
-/* Makes STATE_DIR/disk.ext4 of that size and opens it for reading and writing. The descriptor, or
- * negative; -ENOSPC and BB_E_MISSING (mkfs.ext4) with a sentence. */
+/* Makes a file of that size with an empty ext4 in state_dir, opens it for reading and writing and
+ * takes its name away: it lives as long as somebody holds it. The descriptor, or negative; -ENOSPC
+ * and BB_E_MISSING (mkfs.ext4) with a sentence. */
 int disk_make(const char *state_dir, uint64_t bytes, struct bb_err *err);
 
 #endif

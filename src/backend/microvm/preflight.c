@@ -111,7 +111,8 @@ static void check_proof(struct preflight *p, struct backend_check *c)
 		c->state = BACKEND_CHECK_WARN;
 		(void)snprintf(c->text, sizeof(c->text), "KVM is there, but %s", why);
 		(void)snprintf(c->mend, sizeof(c->mend), "bottles are emulated, which is slower");
-		(void)snprintf(p->accel.note, sizeof(p->accel.note), "tcg (%s)", why);
+		(void)snprintf(p->accel.note, sizeof(p->accel.note), "tcg (%.*s)",
+			       (int)strcspn(why, ";"), why);
 	} else {
 		(void)snprintf(c->text, sizeof(c->text),
 			       "not tried yet: the first start proves KVM with a guest");
