@@ -24,7 +24,7 @@
 #include "image/image.h"
 #include "ipc/ipc.h"
 #include "loop/loop.h"
-#include "role/monitor/link.h"
+#include "role/link/link.h"
 #include "role/monitor/monitor.h"
 #include "role/monitor/plan.h"
 #include "store/store.h"

@@ -1,5 +1,5 @@
 /* A message link on the loop; see link.h. */
-#include "role/monitor/link.h"
+#include "role/link/link.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,8 +9,8 @@
 #include "base/fd.h"
 #include "base/tlv.h"
 
-#define LINK_QUEUE_MAX 64 /* messages: a launch sends fewer */
-#define LINK_TURN_MAX  16 /* messages received in one turn of the loop: others get theirs too */
+#define LINK_QUEUE_MAX 1024 /* messages: egress has a record and a dial for each of its tunnels */
+#define LINK_TURN_MAX  16   /* messages received in one turn of the loop: others get theirs too */
 #define LINK_TEXT_MAX  4096
 
 struct queued {

@@ -2,8 +2,8 @@
  * One end of a message link on the loop: receives whole messages, queues what the peer does not
  * take at once. The queue is bounded: a peer that stops reading loses the link.
  */
-#ifndef BB_ROLE_MONITOR_LINK_H
-#define BB_ROLE_MONITOR_LINK_H
+#ifndef BB_ROLE_LINK_LINK_H
+#define BB_ROLE_LINK_LINK_H
 
 #include "base/err.h"
 #include "ipc/ipc.h"
