@@ -61,6 +61,7 @@
 #define LIMIT_EGRESS_TUNNELS   512  /* connections from the guest at a time */
 #define LIMIT_EGRESS_LEAVES    256  /* cached leaf certificates */
 #define LIMIT_EGRESS_LEAF_RATE 100  /* fresh leaves a second: minting costs CPU */
+#define LIMIT_DIALS            128  /* names being resolved or connected at a time */
 #define LIMIT_ROUTES           1024 /* routes of a policy */
 #define LIMIT_ROUTE_PORTS      16   /* ports of a route */
 #define LIMIT_ROUTE_MATCHES    64   /* path rules of a route */
