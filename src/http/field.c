@@ -1,0 +1,183 @@
+/* Single fields; see field.h. */
+#include "http/field.h"
+
+#include "base/cleanup.h"
+
+static bool is_token_byte(uint8_t c)
+{
+	if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
+		return true;
+	return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+}
+
+bool http_is_token(struct bb_view v)
+{
+	for (size_t i = 0; i < v.n; i++)
+		if (!is_token_byte(v.p[i]))
+			return false;
+	return v.n > 0;
+}
+
+bool http_is_field_value(struct bb_view v)
+{
+	for (size_t i = 0; i < v.n; i++)
+		if ((v.p[i] < 0x20 && v.p[i] != '\t') || v.p[i] == 0x7f)
+			return false;
+	return true;
+}
+
+struct bb_view http_trim(struct bb_view v)
+{
+	while (v.n > 0 && (v.p[0] == ' ' || v.p[0] == '\t'))
+		v = bb_view_from(v, 1);
+	while (v.n > 0 && (v.p[v.n - 1] == ' ' || v.p[v.n - 1] == '\t'))
+		v.n--;
+	return v;
+}
+
+bool http_next_member(struct bb_view *list, struct bb_view *ret)
+{
+	while (list->n > 0) {
+		const uint8_t *comma = memchr(list->p, ',', list->n);
+		size_t n = comma == NULL ? list->n : (size_t)(comma - list->p);
+
+		*ret = http_trim(bb_view_of(list->p, n));
+		*list = bb_view_from(*list, comma == NULL ? n : n + 1);
+		if (ret->n > 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_one_of(struct bb_view name, const char *const *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (bb_view_ieq_str(name, list[i]))
+			return true;
+	return false;
+}
+
+bool http_is_hop_field(const struct http_head *h, struct bb_view name)
+{
+	static const char *const hop[] = {
+		"connection",
+		"keep-alive",
+		"proxy-connection",
+		"proxy-authenticate",
+		"proxy-authorization",
+		"proxy-authentication-info",
+		"te",
+		"trailer",
+		"transfer-encoding",
+		"upgrade",
+		"http2-settings",
+		"expect",
+		/* Written anew. */
+		"host",
+		"content-length",
+		/* Offers another way to the same host: around us, or in a protocol not read here.
+		 */
+		"alt-svc",
+	};
+
+	if (is_one_of(name, hop, BB_ARRAY_LEN(hop)))
+		return true;
+	for (size_t i = 0; i < h->field_count; i++) {
+		struct bb_view list = h->fields[i].value, member;
+
+		if (!bb_view_ieq_str(h->fields[i].name, "connection"))
+			continue;
+		while (http_next_member(&list, &member))
+			if (bb_view_ieq(member, name))
+				return true;
+	}
+	return false;
+}
+
+/* Lower case, '_' as '-'; cut to the buffer, which holds every name of the tables. */
+static void fold(struct bb_view name, char *dst, size_t cap)
+{
+	size_t n = name.n < cap - 1 ? name.n : cap - 1;
+
+	for (size_t i = 0; i < n; i++)
+		dst[i] = name.p[i] == '_' ? '-' : (char)bb_ascii_lower(name.p[i]);
+	dst[n] = '\0';
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+
+	return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+bool http_is_credential_field(struct bb_view name)
+{
+	/* A name that contains one of these. */
+	static const char *const parts[] = {
+		"authorization", "api-key",  "apikey",     "api-token",     "access-token",
+		"auth-token",    "auth-key", "secret",     "password",      "passwd",
+		"credential",    "cookie",   "access-key", "session-token", "security-token",
+	};
+	static const char *const ends[] = { "-token", "-auth", "-signature", "-jwt" };
+	char folded[128];
+
+	fold(name, folded, sizeof(folded));
+	for (size_t i = 0; i < BB_ARRAY_LEN(parts); i++)
+		if (strstr(folded, parts[i]) != NULL)
+			return true;
+	for (size_t i = 0; i < BB_ARRAY_LEN(ends); i++)
+		if (ends_with(folded, ends[i]) || strcmp(folded, ends[i] + 1) == 0)
+			return true;
+	return false;
+}
+
+static int hex(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = bb_ascii_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Percent-decoded, so that "api%5fkey" is seen as what a server reads. */
+static size_t decode(struct bb_view v, uint8_t *dst, size_t cap)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < v.n && n < cap; i++) {
+		if (v.p[i] == '%' && i + 2 < v.n && hex(v.p[i + 1]) >= 0 && hex(v.p[i + 2]) >= 0) {
+			dst[n++] = (uint8_t)(hex(v.p[i + 1]) << 4 | hex(v.p[i + 2]));
+			i += 2;
+		} else {
+			dst[n++] = v.p[i];
+		}
+	}
+	return n;
+}
+
+bool http_has_credential_query(struct bb_view query)
+{
+	static const char *const names[] = { "key", "token",     "auth", "oauth-token",
+					     "sig", "signature", "jwt" };
+
+	while (query.n > 0) {
+		size_t n = 0, name_n = 0;
+		uint8_t name[64];
+		char folded[65];
+
+		while (n < query.n && query.p[n] != '&' && query.p[n] != ';')
+			n++;
+		while (name_n < n && query.p[name_n] != '=')
+			name_n++;
+		name_n = decode(bb_view_of(query.p, name_n), name, sizeof(name));
+		if (http_is_credential_field(bb_view_of(name, name_n)))
+			return true;
+		fold(bb_view_of(name, name_n), folded, sizeof(folded));
+		for (size_t i = 0; i < BB_ARRAY_LEN(names); i++)
+			if (strcmp(folded, names[i]) == 0)
+				return true;
+		query = bb_view_from(query, n < query.n ? n + 1 : n);
+	}
+	return false;
+}
