@@ -1,0 +1,189 @@
+/*
+ * Shared inside role/egress only: the process's state and one tunnel's. Who does what:
+ *   tunnel.c    life of a tunnel: first request, peek, guest's handshake, time limits, end
+ *   request.c   reads one request, judges it, writes it anew
+ *   upstream.c  the connection to the host: dial, TLS, reuse
+ *   exchange.c  both bodies of a request that passed
+ *   answer.c    our own answers: refusals and failures
+ *   links.c     questions to recorder and dialler, and their answers
+ */
+#ifndef BB_ROLE_EGRESS_EGRESS_IMPL_H
+#define BB_ROLE_EGRESS_EGRESS_IMPL_H
+
+#include "base/limit.h"
+#include "base/secret.h"
+#include "http/chunked.h"
+#include "http/head.h"
+#include "ipc/messages.h"
+#include "policy/policy.h"
+#include "role/egress/egress.h"
+#include "role/egress/peer.h"
+#include "role/link/link.h"
+#include "role/link/role.h"
+#include "tls/tls.h"
+
+#define EGRESS_SECRETS 64
+#define EGRESS_HOST    254 /* bytes of a normalised host with its end */
+
+struct egress_secret {
+	char *token_ref;
+	struct bb_secret *secret;
+};
+
+struct egress {
+	struct role role;
+	struct tls_ca *ca;
+	struct tls_server *server;
+	struct tls_client *client;
+	struct policy *policy;
+	struct egress_secret secrets[EGRESS_SECRETS];
+	size_t secret_count;
+	int channel_fd, dialler_fd, recorder_fd; /* until the sandbox is locked */
+	struct link *channel, *dialler, *recorder;
+	int roots_fd; /* -1: none, or read already */
+	struct tunnel *tunnels;
+	size_t tunnel_count;
+	uint32_t last_id; /* of questions */
+};
+
+/*
+ * States, what ends each, and what must not happen in it:
+ *   FIRST      the first head: CONNECT, or a request in absolute form
+ *   PEEK       CONNECT was answered: the first byte tells TLS from HTTP. Nothing is dialled
+ *   GUEST_TLS  handshake with the guest
+ *   REQUEST    waits for a head, then judges it
+ *   DIAL       the dialler was asked; UPSTREAM_TLS: handshake with the upstream, verified
+ *   RECORD     the recorder was asked; no byte of the request has left
+ *   EXCHANGE   request and response pass
+ *   FLUSH      the last bytes go to the guest, what it still sends is dropped (bounded)
+ *   CLOSED     freed at the end of this turn
+ */
+enum tunnel_state {
+	TUNNEL_FIRST,
+	TUNNEL_PEEK,
+	TUNNEL_GUEST_TLS,
+	TUNNEL_REQUEST,
+	TUNNEL_DIAL,
+	TUNNEL_UPSTREAM_TLS,
+	TUNNEL_RECORD,
+	TUNNEL_EXCHANGE,
+	TUNNEL_FLUSH,
+	TUNNEL_CLOSED,
+};
+#define TUNNEL_NUM_STATES 10
+
+/* One message's body on its way through. */
+struct body {
+	enum http_framing from, to;
+	uint64_t left; /* from LENGTH */
+	struct http_chunked chunked;
+	bool is_done;
+};
+
+struct request {
+	char host[EGRESS_HOST]; /* normalised: what was judged, and what is resolved */
+	uint16_t port;
+	bool is_tls;
+	const struct policy_route *route; /* of the allowed host */
+	char method[33];
+	char path[1024];    /* for the record; cut */
+	struct bb_buf head; /* rewritten, with the credential; wiped once sent */
+	bool is_head_method, expects_continue, is_persistent, has_auth, is_old; /* HTTP/1.0 */
+	struct body body;
+};
+
+struct response {
+	size_t scanned;
+	bool has_head; /* its head went to the guest */
+	bool is_persistent;
+	struct body body;
+};
+
+struct tunnel {
+	struct egress *egress;
+	struct tunnel *next, **at;
+	enum tunnel_state state;
+	bool is_transparent; /* for the record only */
+	bool is_connect;     /* CONNECT; else requests in absolute form */
+	bool is_recorded;    /* a record exists for what happens now */
+	bool is_running;     /* tunnel_run() is on the stack */
+	struct peer guest, upstream;
+	struct loop_timer *timer;
+	struct loop_timer *again; /* more to do after others had their turn */
+
+	/* CONNECT: what was asked for. */
+	char host[EGRESS_HOST];
+	uint16_t port;
+	bool is_tls;
+	enum policy_reason verdict; /* on host and port, once TLS or not is known */
+
+	size_t scanned; /* of guest.in, for the next head */
+	bool has_first_byte;
+	size_t drained;
+	struct request request;
+	struct response response;
+
+	/* The upstream connection, for reuse. */
+	char upstream_host[EGRESS_HOST];
+	uint16_t upstream_port;
+	bool upstream_is_tls;
+	char upstream_address[64];
+
+	uint32_t dial_id, record_id; /* 0: none pending */
+	bool is_passing;             /* after RECORD: the request goes out; else our answer */
+	unsigned answer_status;      /* of our answer; 0: none, the tunnel is closed */
+	char answer_text[1024];
+};
+
+/* tunnel.c */
+void tunnel_new(struct egress *e, int fd, bool is_transparent); /* takes fd */
+void tunnel_free(struct tunnel *t);
+/* Runs until nothing moves; t may be gone afterwards. */
+void tunnel_run(struct tunnel *t);
+void tunnel_set_state(struct tunnel *t, enum tunnel_state state);
+void tunnel_set_timeout(struct tunnel *t, unsigned ms);
+void tunnel_close(struct tunnel *t); /* at once, without a word */
+
+/* request.c: false: nothing to do yet. */
+bool request_read(struct tunnel *t);
+void request_reset(struct tunnel *t);
+
+/* upstream.c */
+void upstream_get(struct tunnel *t);
+bool upstream_step(struct tunnel *t);
+void upstream_dialled(struct tunnel *t, int fd, enum dial_result result, struct bb_view text,
+		      struct bb_view address); /* takes fd */
+
+/* exchange.c */
+void exchange_start(struct tunnel *t);
+bool exchange_step(struct tunnel *t);
+
+/* answer.c */
+/* Refuses what is being asked: record first, then the answer. status 0: no answer, close. */
+void answer_refuse(struct tunnel *t, unsigned status, const char *reason, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void answer_policy(struct tunnel *t, enum policy_reason reason, const char *host, uint16_t port);
+/* Writes the answer that was prepared and begins to flush. */
+void answer_send(struct tunnel *t);
+/* An answer without a record of its own: the request has one already, or cannot have one. */
+void answer_plain(struct tunnel *t, unsigned status, const char *text);
+
+/* links.c */
+struct record {
+	bool is_allowed;
+	const char *reason, *detail; /* detail may be NULL */
+	unsigned status;
+};
+int links_start(struct egress *e, struct bb_err *err);
+/* Sends the record of t's request; t->record_id is then pending. False: it cannot be sent. */
+bool links_record(struct tunnel *t, const struct record *r);
+bool links_dial(struct tunnel *t);
+
+extern const struct ipc_op egress_ops[];
+extern const size_t egress_op_count;
+
+const struct bb_secret *egress_find_secret(const struct egress *e, const char *token_ref);
+/* Reads the host's roots when they are first needed. */
+int egress_load_roots(struct egress *e, struct bb_err *err);
+
+#endif

@@ -1,0 +1,254 @@
+/*
+ * A request that passed, and its response: both bodies move as they come, each decoded and framed
+ * anew, with at most PEER_OUT_HIGH bytes waiting in a direction. Nothing is held back: what an
+ * upstream has sent is with the guest in the same turn (server-sent events).
+ */
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "http/field.h"
+#include "http/write.h"
+#include "role/egress/egress_impl.h"
+
+#define EXCHANGE_IDLE_MS 600000 /* a model may think for minutes before its first byte */
+#define EXCHANGE_PIECE   16384
+
+void exchange_start(struct tunnel *t)
+{
+	struct request *q = &t->request;
+
+	tunnel_set_state(t, TUNNEL_EXCHANGE);
+	tunnel_set_timeout(t, EXCHANGE_IDLE_MS);
+	if (bb_buf_append_view(&t->upstream.out, bb_buf_peek(&q->head)) < 0) {
+		answer_plain(t, 503, "out of memory");
+		return;
+	}
+	bb_buf_wipe(&q->head);
+	/* Answered here: the verdict is known, the upstream is there, and the field is not passed
+	 * on. */
+	if (q->expects_continue && !q->body.is_done && bb_buf_size(&t->guest.in) == 0 &&
+	    bb_buf_append_str(&t->guest.out, "HTTP/1.1 100 Continue\r\n\r\n") < 0)
+		tunnel_close(t);
+}
+
+static int put_piece(struct bb_buf *out, enum http_framing framing, struct bb_view piece)
+{
+	if (piece.n == 0)
+		return 0;
+	return framing == HTTP_BODY_CHUNKED ? http_put_chunk(out, piece)
+					    : bb_buf_append_view(out, piece);
+}
+
+/* Moves one piece. 1: moved; 0: nothing to move; negative: malformed, or out of memory. */
+static int move_body(struct body *b, struct peer *from, struct peer *to, struct bb_err *err)
+{
+	struct bb_view in = bb_buf_peek(&from->in), piece = in;
+	size_t used;
+	int r;
+
+	if (b->is_done || in.n == 0 || !peer_has_room(to))
+		return 0;
+	if (in.n > EXCHANGE_PIECE)
+		in.n = piece.n = EXCHANGE_PIECE;
+	used = in.n;
+	if (b->from == HTTP_BODY_LENGTH) {
+		if (used > b->left)
+			used = (size_t)b->left;
+		piece.n = used;
+		b->left -= used;
+		b->is_done = b->left == 0;
+	} else if (b->from == HTTP_BODY_CHUNKED) {
+		ssize_t n = http_chunked_read(&b->chunked, in, &piece, err);
+
+		if (n < 0)
+			return (int)n;
+		used = (size_t)n;
+		b->is_done = b->chunked.state == HTTP_CHUNK_DONE;
+	}
+	r = put_piece(&to->out, b->to, piece);
+	if (r == 0 && b->is_done && b->to == HTTP_BODY_CHUNKED)
+		r = http_put_last_chunk(&to->out);
+	bb_buf_consume(&from->in, used);
+	return r < 0 ? bb_err_set(err, r, "out of memory") : 1;
+}
+
+/* A response that cannot be passed on as what it claims: before its head, say so; after, cut off.
+ */
+static void fail(struct tunnel *t, unsigned status, const char *text)
+{
+	if (t->response.has_head)
+		tunnel_close(t);
+	else
+		answer_plain(t, status, text);
+}
+
+static bool move_request(struct tunnel *t)
+{
+	struct bb_err err = { 0 };
+	int r = move_body(&t->request.body, &t->guest, &t->upstream, &err);
+
+	if (r >= 0)
+		return r > 0;
+	/* Half of it is with the upstream: that connection is over. */
+	peer_close(&t->upstream);
+	if (t->response.has_head || r == -ENOMEM || r == -EMSGSIZE)
+		tunnel_close(t);
+	else
+		answer_refuse(t, 400, "malformed", "malformed request body: %s", err.msg);
+	return true;
+}
+
+static int write_response_head(struct tunnel *t, const struct http_head *h)
+{
+	struct response *p = &t->response;
+	struct bb_buf *out = &t->guest.out;
+	int r = http_put_status_line(out, h->status, h->reason);
+
+	for (size_t i = 0; r == 0 && i < h->field_count; i++) {
+		const struct http_field *f = &h->fields[i];
+		BB_AUTO_FREE char *name = NULL;
+
+		if (http_is_hop_field(h, f->name))
+			continue;
+		name = strndup((const char *)f->name.p, f->name.n);
+		r = name == NULL ? -ENOMEM : http_put_field(out, name, f->value);
+	}
+	if (r == 0 && !p->is_persistent)
+		r = http_put_field(out, "Connection", bb_view_str("close"));
+	else if (r == 0 && t->request.is_old)
+		r = http_put_field(out, "Connection", bb_view_str("keep-alive"));
+	if (r == 0 && p->body.to == HTTP_BODY_NONE && http_find(h, "Content-Length") != NULL &&
+	    h->status != 204)
+		r = http_put_field(out, "Content-Length", http_find(h, "Content-Length")->value);
+	if (r == 0)
+		r = http_put_framing(out, p->body.to, h->length);
+	return r < 0 ? r : http_put_end(out);
+}
+
+static void take_response(struct tunnel *t, const struct http_head *h)
+{
+	struct response *p = &t->response;
+	enum http_framing to = h->framing;
+
+	/* What ends with the connection is chunked for the guest, so that a cut can be told from an
+	 * end; HTTP/1.0 knows no chunks. */
+	if (to == HTTP_BODY_CLOSE || to == HTTP_BODY_CHUNKED)
+		to = t->request.is_old ? HTTP_BODY_CLOSE : HTTP_BODY_CHUNKED;
+	p->body = (struct body){ .from = h->framing, .to = to, .left = h->length };
+	p->body.is_done =
+		h->framing == HTTP_BODY_NONE || (h->framing == HTTP_BODY_LENGTH && h->length == 0);
+	http_chunked_init(&p->body.chunked, true);
+	p->is_persistent = t->request.is_persistent && to != HTTP_BODY_CLOSE;
+	if (!h->is_persistent) /* this connection is not used again; the guest's may be */
+		t->upstream_port = 0;
+	p->has_head = true;
+	if (write_response_head(t, h) < 0)
+		tunnel_close(t);
+}
+
+static bool read_response_head(struct tunnel *t)
+{
+	struct bb_view in = bb_buf_peek(&t->upstream.in);
+	struct bb_err err = { 0 };
+	struct http_head *h;
+	int n = http_head_end(in, &t->response.scanned, &err);
+	int r;
+
+	if (n == 0)
+		return false;
+	h = n < 0 ? NULL : calloc(1, sizeof(*h));
+	r = n < 0       ? n
+	    : h == NULL ? -ENOMEM
+			: http_parse_response(bb_view_of(in.p, (size_t)n),
+					      t->request.is_head_method, h, &err);
+	if (r == 0 && h->status == 101)
+		r = bb_err_set(&err, -EPROTO, "it switches protocols unasked");
+	if (r < 0)
+		answer_plain(t, 502, "the upstream's response is malformed");
+	else if (h->status >= 200) /* interim ones are dropped */
+		take_response(t, h);
+	free(h);
+	if (r == 0)
+		bb_buf_consume(&t->upstream.in, (size_t)n);
+	return true;
+}
+
+static void upstream_ended(struct tunnel *t)
+{
+	struct response *p = &t->response;
+
+	if (!p->has_head) {
+		fail(t, 502, "the upstream closed the connection without an answer");
+		return;
+	}
+	if (p->body.from != HTTP_BODY_CLOSE || t->upstream.is_broken) {
+		tunnel_close(t); /* the guest sees that it was cut off */
+		return;
+	}
+	p->body.is_done = true;
+	if (p->body.to == HTTP_BODY_CHUNKED && http_put_last_chunk(&t->guest.out) < 0)
+		tunnel_close(t);
+}
+
+static bool move_response(struct tunnel *t)
+{
+	struct bb_err err = { 0 };
+	int r;
+
+	if (!peer_has_room(&t->guest))
+		return false;
+	if (!t->response.has_head && read_response_head(t))
+		return true;
+	r = t->response.has_head ? move_body(&t->response.body, &t->upstream, &t->guest, &err) : 0;
+	if (r < 0) {
+		tunnel_close(t);
+		return true;
+	}
+	if (r == 0 && !t->response.body.is_done && bb_buf_size(&t->upstream.in) == 0 &&
+	    (t->upstream.has_ended || t->upstream.is_broken)) {
+		upstream_ended(t);
+		return true;
+	}
+	/* A head that can never be completed. */
+	if (r == 0 && !t->response.has_head && (t->upstream.has_ended || t->upstream.is_broken)) {
+		upstream_ended(t);
+		return true;
+	}
+	return r > 0;
+}
+
+static void finish(struct tunnel *t)
+{
+	bool is_reusable = t->request.body.is_done && t->response.is_persistent;
+
+	if (!t->request.body.is_done || t->upstream_port == 0 || bb_buf_size(&t->upstream.in) > 0)
+		peer_close(&t->upstream); /* bytes nobody asked for are never the next response */
+	if (is_reusable) {
+		request_reset(t);
+		tunnel_set_state(t, TUNNEL_REQUEST);
+		return;
+	}
+	peer_close(&t->upstream);
+	tunnel_set_state(t, TUNNEL_FLUSH);
+	tunnel_set_timeout(t, EXCHANGE_IDLE_MS);
+}
+
+bool exchange_step(struct tunnel *t)
+{
+	bool has_moved = move_request(t);
+
+	if (t->state == TUNNEL_EXCHANGE)
+		has_moved = move_response(t) || has_moved;
+	if (t->state != TUNNEL_EXCHANGE)
+		return true;
+	if (t->response.has_head && t->response.body.is_done) {
+		finish(t);
+		return true;
+	}
+	if (!t->request.body.is_done && bb_buf_size(&t->guest.in) == 0 && t->guest.has_ended) {
+		tunnel_close(t);
+		return true;
+	}
+	if (has_moved)
+		tunnel_set_timeout(t, EXCHANGE_IDLE_MS);
+	return has_moved;
+}
