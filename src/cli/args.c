@@ -122,10 +122,12 @@ static int check_verb(const struct cli_args *a, struct bb_err *err)
 	if (bb_table_index(verbs, count, bb_view_str(a->operands[0])) >= 0)
 		return 0;
 	near = bb_table_suggest(verbs, count, bb_view_str(a->operands[0]));
-	return bb_err_set(err, BB_E_USAGE, "'%s' is not known to '%s'%s%s%s: bot-bottle %s %s",
-			  BB_ESCAPED(bb_view_str(a->operands[0])), a->command->name,
-			  near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
-			  near != NULL ? "'?" : "", a->command->name, a->command->operands);
+	if (near != NULL)
+		return bb_err_set(err, BB_E_USAGE, "'%s' has no '%s'; did you mean '%s'?",
+				  a->command->name, BB_ESCAPED(bb_view_str(a->operands[0])), near);
+	return bb_err_set(err, BB_E_USAGE, "'%s' has no '%s'; it is: bot-bottle %s %s",
+			  a->command->name, BB_ESCAPED(bb_view_str(a->operands[0])),
+			  a->command->name, a->command->operands);
 }
 
 static int check_counts(const struct cli_args *a, struct bb_err *err)

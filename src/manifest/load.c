@@ -143,8 +143,8 @@ static int load(const char *root, const char *kind, const char *name, struct bb_
 {
 	if (!is_name(name, strlen(name)))
 		return bb_err_set(err, BB_E_USAGE,
-				  "'%s' is not a name of a %.*s; names are like 'my-agent2'",
-				  BB_ESCAPED(bb_view_str(name)), word_length(kind), kind);
+				  "'%s' is not a valid name in %s; names are like 'my-agent2'",
+				  BB_ESCAPED(bb_view_str(name)), kind);
 	*ret_file = bb_text_printf("%s/%s.md", kind, name);
 	if (*ret_file == NULL)
 		return bb_err_set(err, -ENOMEM, "out of memory");

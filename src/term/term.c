@@ -111,8 +111,9 @@ void term_filter_init(struct term_filter *f, bool is_plain)
 	f->is_plain = is_plain;
 }
 
-static int put_replacement(struct bb_buf *out)
+static int put_replacement(struct term_filter *f, struct bb_buf *out)
 {
+	f->may_repeat = false;
 	return bb_buf_append(out, replacement, sizeof(replacement));
 }
 
@@ -120,6 +121,7 @@ static int put_pending(struct term_filter *f, struct bb_buf *out)
 {
 	int r = bb_buf_append(out, f->pending, f->used);
 
+	f->may_repeat = false;
 	f->used = 0;
 	return r;
 }
@@ -218,6 +220,9 @@ static bool allow_csi(struct term_filter *f)
 			continue;
 		if (c.count > rule->most || (c.has_colon && c.final != 'm'))
 			return false;
+		/* Repeating is defined behind a character only; libvterm 0.1.4 hangs on others. */
+		if (c.final == 'b' && !f->may_repeat)
+			return false;
 		if (c.final == 'J' && c.count == 1 && c.number[0] > 2)
 			return false;
 		if ((c.final == 'h' || c.final == 'l') && (c.count != 1 || c.number[0] != 4))
@@ -258,6 +263,12 @@ static bool allow_charset(struct term_filter *f, uint8_t middle, uint8_t c)
 	return true;
 }
 
+static int put_control(struct term_filter *f, uint8_t c, struct bb_buf *out)
+{
+	f->may_repeat = false;
+	return bb_buf_append_byte(out, c);
+}
+
 static int feed_control(struct term_filter *f, uint8_t c, struct bb_buf *out)
 {
 	f->state = TERM_GROUND;
@@ -265,16 +276,16 @@ static int feed_control(struct term_filter *f, uint8_t c, struct bb_buf *out)
 	switch (c) {
 	case '\n':
 	case '\t':
-		return bb_buf_append_byte(out, c);
+		return put_control(f, c, out);
 	case '\r':
 	case '\b':
-		return f->is_plain ? 0 : bb_buf_append_byte(out, c);
+		return f->is_plain ? 0 : put_control(f, c, out);
 	case 0x0e: /* shift out and in choose a character set slot */
 	case 0x0f:
 		if (f->is_plain)
 			return 0;
 		f->modes |= 1u << MODE_CHARSET;
-		return bb_buf_append_byte(out, c);
+		return put_control(f, c, out);
 	case ESC:
 		f->state = TERM_ESCAPE;
 		return 0;
@@ -317,12 +328,14 @@ static int feed_ground(struct term_filter *f, uint8_t c, struct bb_buf *out)
 {
 	if (c < 0x20)
 		return feed_control(f, c, out);
-	if (c < 0x7f)
+	if (c < 0x7f) {
+		f->may_repeat = true;
 		return bb_buf_append_byte(out, c);
+	}
 	if (c == 0x7f)
 		return 0;
 	if (c < 0xc2 || c > 0xf4)
-		return put_replacement(out);
+		return put_replacement(f, out);
 	f->need = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
 	f->pending[0] = c;
 	f->used = 1;
@@ -338,7 +351,7 @@ static int feed_utf8(struct term_filter *f, uint8_t c, struct bb_buf *out)
 	if (!is_good) {
 		f->used = 0;
 		f->state = TERM_GROUND;
-		r = put_replacement(out);
+		r = put_replacement(f, out);
 		return r < 0 ? r : feed_ground(f, c, out);
 	}
 	f->pending[f->used++] = c;
@@ -348,7 +361,7 @@ static int feed_utf8(struct term_filter *f, uint8_t c, struct bb_buf *out)
 	if (!is_hidden(f->pending, f->used))
 		return put_pending(f, out);
 	f->used = 0;
-	return put_replacement(out);
+	return put_replacement(f, out);
 }
 
 static int feed_escape(struct term_filter *f, uint8_t c, struct bb_buf *out)
@@ -484,6 +497,7 @@ int term_filter_feed(struct term_filter *f, struct bb_view in, struct bb_buf *ou
 		int r;
 
 		if (n > 0) {
+			f->may_repeat = true;
 			r = bb_buf_append(out, in.p, n);
 		} else {
 			r = feed_byte(f, in.p[0], out);
@@ -498,7 +512,7 @@ int term_filter_feed(struct term_filter *f, struct bb_view in, struct bb_buf *ou
 
 int term_filter_finish(struct term_filter *f, struct bb_buf *out)
 {
-	int r = f->state == TERM_UTF8 ? put_replacement(out) : 0;
+	int r = f->state == TERM_UTF8 ? put_replacement(f, out) : 0;
 
 	for (size_t i = 0; r == 0 && i < BB_ARRAY_LEN(modes); i++)
 		if ((f->modes & 1u << i) != 0)

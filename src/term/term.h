@@ -36,7 +36,8 @@ enum term_state {
 
 struct term_filter {
 	enum term_state state;
-	bool is_plain; /* no escape sequence passes at all: error texts, console lines */
+	bool is_plain;   /* no escape sequence passes at all: error texts, console lines */
+	bool may_repeat; /* the last thing put out was an ASCII character */
 	uint8_t pending[TERM_SEQUENCE_MAX];
 	uint32_t used; /* bytes of pending */
 	uint32_t need; /* UTF8: bytes of the character */
