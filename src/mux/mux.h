@@ -37,7 +37,8 @@ struct mux_handlers {
 	/* Bytes can be read with mux_stream_peek/consume, or the peer's half is closed (see
 	 * mux_stream_at_eof). Required. */
 	void (*on_readable)(void *arg, struct mux_stream *s, void *owner);
-	/* mux_stream_writable() grew after it was 0. Required. */
+	/* There is room again after mux_stream_writable() said 0 or mux_stream_write() took less
+	 * than it was given. Required. */
 	void (*on_writable)(void *arg, struct mux_stream *s, void *owner);
 	/* The peer reset the stream; the owner must release it (now or later). Required. */
 	void (*on_reset)(void *arg, struct mux_stream *s, void *owner);
@@ -86,8 +87,14 @@ bool mux_stream_at_eof(const struct mux_stream *s); /* peer half-closed and ever
 
 /* Send side. Takes min(n, writable) bytes and returns how many; never an error (a dead stream takes
  * and drops all). */
-size_t mux_stream_writable(const struct mux_stream *s); /* credit and buffer room, in bytes */
+/* Credit and buffer room, in bytes. 0: on_writable comes when there is some again. */
+size_t mux_stream_writable(struct mux_stream *s);
 size_t mux_stream_write(struct mux_stream *s, const void *p, size_t n);
+/* The same without a copy: where up to *ret_room bytes may be put, of which mux_stream_commit()
+ * then sends n. No mux call may come between the two. NULL: nothing fits now (as writable() == 0).
+ */
+uint8_t *mux_stream_reserve(struct mux_stream *s, size_t *ret_room);
+void mux_stream_commit(struct mux_stream *s, size_t n);
 void mux_stream_finish(struct mux_stream *s); /* half-close: FIN after what was written */
 void mux_stream_reset(
 	struct mux_stream *s); /* RST; drops both directions; on_reset is not called */

@@ -37,6 +37,7 @@ struct mux {
 	struct mux_stream *first_blocked, **last_blocked;
 	size_t stream_count;
 	size_t buffered;        /* bytes in all received buffers */
+	size_t kept;            /* bytes allocated for them */
 	uint32_t next_id;       /* of our next stream */
 	uint32_t last_peer_id;  /* highest id the peer opened */
 	uint32_t refused_opens; /* in a row */
@@ -57,10 +58,14 @@ void mux_send_control(struct mux *m, enum mux_type type, uint16_t flags, uint32_
 		      uint32_t length);
 void mux_tell_output(struct mux *m);
 size_t mux_output_room(const struct mux *m);
+/* mux_stream_writable() without the promise of a call. */
+size_t mux_takes_now(const struct mux_stream *s);
 /* Remembers a stream that has credit but found no room. */
 void mux_list_blocked(struct mux_stream *s);
 /* Calls on_writable for streams that wait for room, in the order in which they began to wait. */
 void mux_wake_blocked(struct mux *m);
+/* Frees what was received and not yet taken. */
+void mux_drop_received(struct mux_stream *s);
 /* The stream is over for the peer: dead frames may follow. */
 void mux_expect_dead_frames(struct mux *m, const struct mux_stream *s);
 

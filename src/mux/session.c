@@ -209,8 +209,7 @@ static void peer_reset(struct mux *m, struct mux_stream *s)
 	if (s->is_reset)
 		return;
 	s->is_reset = true;
-	m->buffered -= bb_buf_size(&s->received);
-	bb_buf_done(&s->received);
+	mux_drop_received(s);
 	m->handlers->on_reset(m->arg, s, s->owner);
 }
 
@@ -220,7 +219,7 @@ static int add_credit(struct mux *m, struct mux_stream *s, uint32_t delta)
 		return bb_err_set(&m->error, -EPROTO, "the credit of stream %u overflows", s->id);
 	if (!s->is_blocked || s->send_credit == 0)
 		return 0;
-	if (mux_stream_writable(s) > 0) {
+	if (mux_takes_now(s) > 0) {
 		s->is_blocked = false;
 		m->handlers->on_writable(m->arg, s, s->owner);
 	} else if (!s->has_sent_fin) {
@@ -302,6 +301,24 @@ static int whole_header(struct mux *m, const struct mux_header *h)
 	return -EPROTO;
 }
 
+/* Keeps bytes for the owner; false when the session may not hold that much. */
+static bool keep_received(struct mux *m, struct mux_stream *s, const uint8_t *p, size_t n)
+{
+	size_t before = s->received.alloc;
+
+	if (n > m->config.max_buffered - m->buffered)
+		return false;
+	if (bb_buf_append(&s->received, p, n) < 0) {
+		(void)bb_err_set(&m->error, -ENOMEM, "out of memory for %zu received bytes", n);
+		return false;
+	}
+	m->buffered += n;
+	m->kept += s->received.alloc - before;
+	/* A buffer doubles and stays while its stream holds a byte: a peer that leaves one byte in
+	 * each of many is stopped here. */
+	return m->kept <= 4 * m->config.max_buffered;
+}
+
 /* Up to n payload bytes of the current data frame; returns how many were taken, or negative. */
 static long payload(struct mux *m, const uint8_t *p, size_t n)
 {
@@ -311,17 +328,14 @@ static long payload(struct mux *m, const uint8_t *p, size_t n)
 	m->data_left -= (uint32_t)take;
 	if (s == NULL || s->is_reset)
 		return (long)take;
-	if (take > m->config.max_buffered - m->buffered) {
+	if (keep_received(m, s, p, take)) {
+		m->handlers->on_readable(m->arg, s, s->owner);
+	} else if (m->error.code == 0) {
 		/* The session holds too much: this stream gives way, the others go on. */
 		mux_stream_reset(s);
 		m->handlers->on_reset(m->arg, s, s->owner);
-		return (long)take;
 	}
-	if (bb_buf_append(&s->received, p, take) < 0)
-		return bb_err_set(&m->error, -ENOMEM, "out of memory for %zu received bytes", take);
-	m->buffered += take;
-	m->handlers->on_readable(m->arg, s, s->owner);
-	return (long)take;
+	return m->error.code != 0 ? m->error.code : (long)take;
 }
 
 int mux_input(struct mux *m, const void *p, size_t n, struct bb_err *err)

@@ -68,6 +68,8 @@ void mux_stream_consume(struct mux_stream *s, size_t n)
 		return;
 	bb_buf_consume(&s->received, n);
 	s->m->buffered -= n;
+	if (bb_buf_size(&s->received) == 0 && s->m->kept > s->m->config.max_buffered / 4)
+		mux_drop_received(s);
 	if (s->is_reset || s->has_got_fin)
 		return;
 	s->consumed += (uint32_t)n;
@@ -77,6 +79,13 @@ void mux_stream_consume(struct mux_stream *s, size_t n)
 	s->recv_credit += s->consumed;
 	mux_send_control(s->m, MUX_WINDOW, 0, s->id, s->consumed);
 	s->consumed = 0;
+}
+
+void mux_drop_received(struct mux_stream *s)
+{
+	s->m->buffered -= bb_buf_size(&s->received);
+	s->m->kept -= s->received.alloc;
+	bb_buf_done(&s->received);
 }
 
 bool mux_stream_at_eof(const struct mux_stream *s)
@@ -130,7 +139,7 @@ void mux_wake_blocked(struct mux *m)
 	}
 }
 
-size_t mux_stream_writable(const struct mux_stream *s)
+size_t mux_takes_now(const struct mux_stream *s)
 {
 	size_t room = mux_output_room(s->m);
 
@@ -140,45 +149,81 @@ size_t mux_stream_writable(const struct mux_stream *s)
 	return room < s->send_credit ? room : s->send_credit;
 }
 
-size_t mux_stream_write(struct mux_stream *s, const void *p, size_t n)
+/* The owner has seen that nothing fits: it is owed on_writable. */
+static void wait_for_room(struct mux_stream *s)
+{
+	if (s->is_reset || s->has_sent_fin)
+		return;
+	s->is_blocked = true;
+	if (s->send_credit > 0)
+		mux_list_blocked(s);
+}
+
+size_t mux_stream_writable(struct mux_stream *s)
+{
+	size_t n = mux_takes_now(s);
+
+	if (n == 0)
+		wait_for_room(s);
+	return n;
+}
+
+uint8_t *mux_stream_reserve(struct mux_stream *s, size_t *ret_room)
 {
 	struct mux *m = s->m;
+	size_t room = mux_stream_writable(s);
+	uint8_t *dst;
+
+	if (room > LIMIT_MUX_FRAME)
+		room = LIMIT_MUX_FRAME;
+	if (room == 0)
+		return NULL;
+	dst = bb_buf_reserve(&m->output, MUX_HEADER + room);
+	if (dst == NULL) {
+		(void)bb_err_set(&m->error, -ENOMEM, "out of memory for output");
+		return NULL;
+	}
+	*ret_room = room;
+	return dst + MUX_HEADER;
+}
+
+void mux_stream_commit(struct mux_stream *s, size_t n)
+{
+	struct mux *m = s->m;
+	const struct mux_header h = { .type = MUX_DATA, .id = s->id, .length = (uint32_t)n };
+
+	assert(n <= s->send_credit && n <= LIMIT_MUX_FRAME);
+	if (n == 0)
+		return;
+	mux_codec_put(m->output.p + m->output.len, &h); /* where reserve made room */
+	bb_buf_commit(&m->output, MUX_HEADER + n);
+	s->send_credit -= (uint32_t)n;
+	mux_tell_output(m);
+}
+
+size_t mux_stream_write(struct mux_stream *s, const void *p, size_t n)
+{
 	const uint8_t *at = p;
-	size_t left;
+	size_t left = n;
 
 	assert(!s->has_sent_fin);
-	if (s->is_reset || m->error.code != 0)
-		return n; /* nobody will read it */
-	for (left = n; left > 0;) {
-		struct mux_header h = { .type = MUX_DATA, .id = s->id };
-		size_t take = mux_stream_writable(s);
+	while (left > 0) {
+		size_t take = left;
 		uint8_t *dst;
 
+		if (s->is_reset || s->m->error.code != 0)
+			return n; /* nobody will read it */
+		dst = mux_stream_reserve(s, &take);
+		if (dst == NULL)
+			break;
 		if (take > left)
 			take = left;
-		if (take > LIMIT_MUX_FRAME)
-			take = LIMIT_MUX_FRAME;
-		if (take == 0) {
-			s->is_blocked = true;
-			if (s->send_credit > 0)
-				mux_list_blocked(s);
-			break;
-		}
-		dst = bb_buf_reserve(&m->output, MUX_HEADER + take);
-		if (dst == NULL) {
-			(void)bb_err_set(&m->error, -ENOMEM, "out of memory for output");
-			return n;
-		}
-		h.length = (uint32_t)take;
-		mux_codec_put(dst, &h);
-		memcpy(dst + MUX_HEADER, at, take);
-		bb_buf_commit(&m->output, MUX_HEADER + take);
-		s->send_credit -= (uint32_t)take;
+		memcpy(dst, at, take);
+		mux_stream_commit(s, take);
 		at += take;
 		left -= take;
 	}
-	mux_tell_output(m);
-	return n - left;
+	return s->m->error.code != 0 ? n : n - left;
 }
 
 void mux_stream_finish(struct mux_stream *s)
@@ -198,8 +243,7 @@ void mux_stream_reset(struct mux_stream *s)
 	if (s->is_reset)
 		return;
 	s->is_reset = true;
-	m->buffered -= bb_buf_size(&s->received);
-	bb_buf_done(&s->received);
+	mux_drop_received(s);
 	if (!(s->has_sent_fin && s->has_got_fin)) {
 		mux_expect_dead_frames(m, s);
 		mux_send_control(m, MUX_WINDOW, MUX_RST, s->id, 0);
@@ -219,6 +263,6 @@ void mux_stream_release(struct mux_stream *s)
 		at = &(*at)->next;
 	*at = s->next;
 	m->stream_count--;
-	bb_buf_done(&s->received);
+	mux_drop_received(s);
 	free(s);
 }

@@ -1,6 +1,7 @@
 """The channel between a played monitor and a guest: the real bottle-init in a namespace, and hostile ones
 played byte by byte."""
 
+import hashlib
 import os
 import signal
 import socket
@@ -179,6 +180,23 @@ def test_a_megabyte_goes_through_cat_unchanged():
         writer.join()
         got = seen[PROTO["EXEC_STDOUT"]]
         assert got == data, (len(got), len(data))
+
+
+def test_megabytes_that_nobody_answers_arrive_unchanged():
+    data = os.urandom(6 << 20)
+    with Channel() as c, start_real(c):
+        stream = run(c, "sha256sum")
+
+        def feed():
+            for at in range(0, len(data), 50000):
+                stream.send(PROTO["EXEC_STDIN"], data[at:at + 50000])
+            stream.send(PROTO["EXEC_STDIN_EOF"])
+
+        writer = threading.Thread(target=feed, daemon=True)
+        writer.start()
+        seen, _, _ = stream.until(PROTO["EXEC_EXIT"], timeout=20)
+        writer.join()
+        assert seen[PROTO["EXEC_STDOUT"]].split()[0].decode() == hashlib.sha256(data).hexdigest()
 
 
 def test_a_file_receives_at_most_its_cap_and_the_process_is_not_held_up():

@@ -11,6 +11,8 @@
 #include "ipc/messages.h"
 #include "role/channel/channel_impl.h"
 
+#define RELAY_TURNS 4 /* reads in one go before the others get their turn */
+
 struct relay {
 	struct owner owner; /* first */
 	struct channel *c;
@@ -65,8 +67,6 @@ static void set_events(struct relay *r)
 /* Local -> stream. False when the relay is gone. */
 static bool pump_out(struct relay *r)
 {
-	struct channel *c = r->c;
-
 	if (bb_buf_size(&r->first) > 0) {
 		struct bb_view v = bb_buf_peek(&r->first);
 
@@ -80,17 +80,14 @@ static bool pump_out(struct relay *r)
 		r->has_local_eof = true;
 		return true;
 	}
-	while (!r->has_local_eof) {
-		size_t room = mux_stream_writable(r->stream);
+	for (int turns = 0; !r->has_local_eof && turns < RELAY_TURNS; turns++) {
+		size_t room = 0;
+		uint8_t *dst = mux_stream_reserve(r->stream, &room);
 		ssize_t n;
 
-		if (room == 0) {
-			/* Makes the mux remember that this stream waits. */
-			(void)mux_stream_write(r->stream, "", 0);
-			break;
-		}
-		n = recv(r->fd, c->chunk, room < CHANNEL_CHUNK ? room : CHANNEL_CHUNK,
-			 MSG_DONTWAIT);
+		if (dst == NULL)
+			break; /* on_writable comes */
+		n = recv(r->fd, dst, room, MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
@@ -104,9 +101,7 @@ static bool pump_out(struct relay *r)
 			r->has_local_eof = true;
 			break;
 		}
-		(void)mux_stream_write(r->stream, c->chunk, (size_t)n); /* room was asked for */
-		if (n < CHANNEL_CHUNK)
-			break;
+		mux_stream_commit(r->stream, (size_t)n);
 	}
 	return true;
 }

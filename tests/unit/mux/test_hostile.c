@@ -202,6 +202,38 @@ static void one_stream_gives_way_when_the_session_holds_too_much(void **state)
 	mux_free(m);
 }
 
+/* One byte left in each of many buffers that were once large. */
+static void nearly_empty_buffers_stay_within_bounds(void **state)
+{
+	static uint8_t chunk[LIMIT_MUX_FRAME];
+	struct mux *m = host();
+	struct bb_err err = { 0 };
+	size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+
+	(void)state;
+	resets = 0;
+	for (uint32_t i = 0; i < LIMIT_MUX_STREAMS; i++) {
+		struct mux_stream *s;
+
+		assert_int_equal(feed(m, MUX_WINDOW, MUX_SYN, 2 * i + 1, 0, &err), 0);
+		s = opened;
+		for (int k = 0; k < 4; k++) {
+			int before_resets = resets;
+
+			assert_int_equal(feed(m, MUX_DATA, 0, 2 * i + 1, sizeof(chunk), &err), 0);
+			assert_int_equal(mux_input(m, chunk, sizeof(chunk), &err), 0);
+			if (resets != before_resets)
+				break;
+			if (k == 3)
+				mux_stream_consume(s, mux_stream_peek(s).n - 1);
+		}
+		drain(m);
+	}
+	assert_true(resets > 0);
+	assert_true(mallinfo2().uordblks + mallinfo2().hblkhd - before < 5u * LIMIT_MUX_BUFFERED);
+	mux_free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +244,7 @@ int main(void)
 		cmocka_unit_test(answers_nobody_takes_end_in_bounded_memory),
 		cmocka_unit_test(late_frames_are_dropped_but_not_for_ever),
 		cmocka_unit_test(one_stream_gives_way_when_the_session_holds_too_much),
+		cmocka_unit_test(nearly_empty_buffers_stay_within_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
