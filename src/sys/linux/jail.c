@@ -271,7 +271,7 @@ static int prepare(struct jail_work *w, struct bb_err *err)
 	r = resolve_sources(w, err);
 	if (r < 0)
 		return r;
-	if (!w->probe_only) {
+	if (!w->probe_only && w->plan->filter != JAIL_FILTER_NONE) {
 		r = jail_filter_build(w->plan->filter, &w->calls, &w->refusals, err);
 		if (r < 0)
 			return bb_err_wrap(err, "jail '%s'", w->plan->name);

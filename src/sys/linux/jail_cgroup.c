@@ -88,6 +88,14 @@ static bool find_own(const char *controller, char dst[CGROUP_PATH_MAX])
 	return false;
 }
 
+/* Makes the group; an empty one of that name was left by a monitor that was killed. */
+static bool make_group(const char *dir)
+{
+	if (mkdir(dir, 0755) == 0)
+		return true;
+	return errno == EEXIST && rmdir(dir) == 0 && mkdir(dir, 0755) == 0;
+}
+
 static void add_dir(struct jail_cgroup *g, const char *dir)
 {
 	if (g->count < JAIL_CGROUPS_MAX && (g->dirs[g->count] = strdup(dir)) != NULL)
@@ -120,7 +128,7 @@ static void make_v2(const char *name, const struct jail_limits *limits, struct j
 		(void)snprintf(parent, sizeof(parent), "%s%s", mnt, own);
 		if (snprintf(dir, sizeof(dir), "%s/bot-bottle-%s", parent, name) <
 			    (int)sizeof(dir) &&
-		    mkdir(dir, 0755) == 0) {
+		    make_group(dir)) {
 			if (!has_file(dir, "memory.max") || !has_file(dir, "pids.max"))
 				(void)write_file(parent, "cgroup.subtree_control", "+memory +pids");
 			if (set_v2(dir, limits)) {
@@ -146,7 +154,7 @@ static bool make_v1(const char *controller, const char *name, const char *file, 
 	if (value == 0 || !find_mount("cgroup", controller, mnt) || !find_own(controller, own))
 		return false;
 	(void)snprintf(dir, sizeof(dir), "%s%s/bot-bottle-%s", mnt, own, name);
-	if (strlen(dir) >= CGROUP_PATH_MAX || mkdir(dir, 0755) < 0)
+	if (strlen(dir) >= CGROUP_PATH_MAX || !make_group(dir))
 		return false;
 	if (write_number(dir, file, value) < 0) {
 		(void)rmdir(dir);

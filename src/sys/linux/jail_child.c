@@ -206,6 +206,8 @@ static int seal(const struct jail_work *w, struct bb_err *err)
 		return bb_err_set(err, BB_E_PART, "the parent is gone");
 	report(w, JAIL_MESSAGE_EXECUTING, NULL);
 
+	if (w->calls.count == 0)
+		return 0;
 	if (w->refusals.count > 0) {
 		r = filter_load(&w->refusals);
 		if (r < 0)

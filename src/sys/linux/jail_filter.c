@@ -361,7 +361,6 @@ static const struct filter_rule guest[] = {
 	ALLOW("landlock_create_ruleset"),
 	ALLOW("landlock_add_rule"),
 	ALLOW("landlock_restrict_self"),
-	ALLOW("chroot"),
 	ALLOW("sched_get_priority_max"),
 	ALLOW("process_mrelease"),
 	/* Values that only change what uname() says or how memory is laid out. */
@@ -377,6 +376,7 @@ static const struct filter_rule guest[] = {
 /* Known and refused: EPERM says "not here" where ENOSYS would say "old kernel". */
 static const struct filter_rule refused[] = {
 	REFUSE("bpf", EPERM),
+	REFUSE("chroot", EPERM),
 	REFUSE("io_uring_setup", EPERM),
 	REFUSE("io_uring_enter", EPERM),
 	REFUSE("io_uring_register", EPERM),
@@ -487,7 +487,6 @@ static const struct filter_rule vmm_refused[] = {
 	REFUSE("ptrace", EPERM),
 	REFUSE("fork", EPERM),
 	REFUSE("vfork", EPERM),
-	REFUSE("chroot", EPERM),
 	REFUSE("kill", EPERM),
 	REFUSE("setuid", EPERM),
 	REFUSE("setgid", EPERM),
