@@ -241,6 +241,8 @@ static int process_child_init(struct process_child *c, const struct guest *g,
 		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < plan->arg_count; i++)
 		r = bb_strv_push(&c->argv, strndup((const char *)plan->args[i].p, plan->args[i].n));
+	if (r == 0 && c->argv == NULL)
+		r = -EINVAL;
 	if (r == 0 && plan->cwd.n > 0) {
 		c->cwd = strndup((const char *)plan->cwd.p, plan->cwd.n);
 		r = c->cwd == NULL ? -ENOMEM : 0;

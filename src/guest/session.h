@@ -17,7 +17,7 @@ int exec_accept(struct guest *g, struct mux_stream *s);
 /* A child of ours ended. True when it was a session's. */
 bool session_reaped(struct guest *g, pid_t pid, int wait_status);
 /* Every session's processes get the signal (and hang-up on their terminals). */
-void session_signal_all(struct guest *g, int signal);
+void session_signal_all(struct guest *g, int number);
 /* True when an attachment still has output to send. */
 bool session_has_output(const struct guest *g);
 /* Frees all sessions and attachments; the processes are gone already. */

@@ -359,9 +359,7 @@ static void tar_put_octal(uint8_t *p, size_t n, uint64_t v)
  */
 static void tar_put_text(uint8_t *p, size_t n, const char *s)
 {
-	size_t len = strlen(s);
-
-	memcpy(p, s, len < n ? len : n);
+	memcpy(p, s, strnlen(s, n));
 }
 
 static int tar_put_header(tar_write_cb *write, void *arg, const struct tar_entry *e, char type,

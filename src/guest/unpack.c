@@ -205,7 +205,7 @@ static int unpack_hardlink(struct unpack *u, int dir, const char *name, struct b
 {
 	const struct tar_entry *e = &u->tar.entry;
 	char room[NAME_MAX + 1];
-	const char *target;
+	const char *target = "";
 	struct stat st;
 	BB_AUTO_CLOSE int from = -1;
 	int r;
@@ -231,7 +231,7 @@ static int unpack_entry(struct unpack *u, struct bb_err *err)
 {
 	const struct tar_entry *e = &u->tar.entry;
 	char room[NAME_MAX + 1];
-	const char *name;
+	const char *name = "";
 	BB_AUTO_CLOSE int dir = -1;
 
 	if (!tar_path_is_inside(e->path))
@@ -263,7 +263,7 @@ static void unpack_finish_dirs(struct unpack *u)
 		const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
 						   { .tv_sec = d->mtime } };
 		char room[NAME_MAX + 1];
-		const char *name;
+		const char *name = "";
 		BB_AUTO_CLOSE int dir = unpack_parent(u->root_fd, d->path, false, &name, room);
 		BB_AUTO_CLOSE int fd =
 			dir < 0 ? -1

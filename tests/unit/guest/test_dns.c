@@ -99,7 +99,7 @@ static void dns_parse_takes_the_longest_name_and_no_longer(void **state)
 			memset(p + n, 'x', size);
 			n += size;
 		}
-		memcpy(p + n, "\0\0\1\0\1", 5);
+		memcpy(p + n, (const uint8_t[]){ 0, 0, 1, 0, 1 }, 5);
 		assert_int_equal(dns_parse(bb_view_of(p, n + 5), &q),
 				 last == 61 ? DNS_NOERROR : DNS_FORMERR);
 		if (last == 61)

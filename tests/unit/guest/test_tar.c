@@ -246,7 +246,7 @@ static void tar_bounds_extended_headers_and_names(void **state)
 	memcpy(r.h + 124, "00000200001", 12); /* 65537 */
 	assert_non_null(strstr(read_one(r, body, LIMIT_TAR_PAX + 1), "limit"));
 	memset(body, 'a', 5000);
-	memcpy(body, "5000 path=", 10);
+	body[snprintf(body, 11, "5000 path=")] = 'a';
 	body[4999] = '\n';
 	r = header('x');
 	(void)snprintf((char *)r.h + 124, 12, "%011o", 5000);
