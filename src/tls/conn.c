@@ -9,9 +9,6 @@
 #include "base/cleanup.h"
 #include "base/num.h"
 
-#define EXTENSION_SERVER_NAME 0
-#define EXTENSION_ECH         0xfe0d
-
 static const char *const hello_words[] = {
 	[TLS_HELLO_OK] = "ok",
 	[TLS_HELLO_SNI_MISMATCH] = "sni_mismatch",
@@ -116,9 +113,10 @@ static enum tls_hello judge_hello(SSL *ssl, const struct tls_conn *c)
 	struct bb_view sni;
 	size_t n;
 
-	if (SSL_client_hello_get0_ext(ssl, EXTENSION_ECH, &p, &n) == 1)
+	if (SSL_client_hello_get0_ext(ssl, TLS_EXTENSION_ECH, &p, &n) == 1 ||
+	    SSL_client_hello_get0_ext(ssl, TLS_EXTENSION_ESNI, &p, &n) == 1)
 		return TLS_HELLO_ECH;
-	if (SSL_client_hello_get0_ext(ssl, EXTENSION_SERVER_NAME, &p, &n) != 1)
+	if (SSL_client_hello_get0_ext(ssl, TLS_EXTENSION_SERVER_NAME, &p, &n) != 1)
 		return c->needs_sni ? TLS_HELLO_NO_SNI : TLS_HELLO_OK;
 	if (!read_sni(p, n, &sni))
 		return TLS_HELLO_MALFORMED;

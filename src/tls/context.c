@@ -33,6 +33,29 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* Second line: the hello callback has refused it already. */
+static int refuse_extension(SSL *ssl, unsigned type, unsigned context, const unsigned char *in,
+			    size_t in_n, X509 *x, size_t chain, int *alert, void *arg)
+{
+	(void)ssl;
+	(void)type;
+	(void)context;
+	(void)in;
+	(void)in_n;
+	(void)x;
+	(void)chain;
+	(void)arg;
+	*alert = SSL_AD_UNSUPPORTED_EXTENSION;
+	return 0;
+}
+
+/* OpenSSL 3.0 does not know the extension, and the hello callback is shown known ones only. */
+static bool watch_extension(SSL_CTX *ctx, unsigned type)
+{
+	return SSL_CTX_add_custom_ext(ctx, type, SSL_EXT_CLIENT_HELLO, NULL, NULL, NULL,
+				      refuse_extension, NULL) == 1;
+}
+
 int tls_server_new(struct tls_ca *ca, struct tls_server **ret, struct bb_err *err)
 {
 	struct tls_server *s = calloc(1, sizeof(*s));
@@ -42,7 +65,9 @@ int tls_server_new(struct tls_ca *ca, struct tls_server **ret, struct bb_err *er
 	s->ca = ca;
 	s->ctx = SSL_CTX_new(TLS_server_method());
 	if (s->ctx == NULL || SSL_CTX_set_min_proto_version(s->ctx, TLS1_2_VERSION) != 1 ||
-	    SSL_CTX_set_num_tickets(s->ctx, 0) != 1) {
+	    SSL_CTX_set_num_tickets(s->ctx, 0) != 1 ||
+	    !watch_extension(s->ctx, TLS_EXTENSION_ECH) ||
+	    !watch_extension(s->ctx, TLS_EXTENSION_ESNI)) {
 		tls_server_free(s);
 		return tls_err(err, BB_E_PART, "cannot set up TLS for guests");
 	}

@@ -8,6 +8,10 @@
 #include "base/limit.h"
 #include "tls/tls.h"
 
+#define TLS_EXTENSION_SERVER_NAME 0
+#define TLS_EXTENSION_ECH         0xfe0d /* encrypted_client_hello */
+#define TLS_EXTENSION_ESNI        0xffce /* its forerunner */
+
 struct tls_leaf {
 	char name[256]; /* "": free */
 	X509 *cert;

@@ -1,6 +1,12 @@
 """Egress, dialler and recorder together: what passes, what is refused, and what the world saw of it."""
 
-from rig.bundle import Bundle, route
+import os
+import ssl
+import struct
+import threading
+import time
+
+from rig.bundle import Bundle, Reader, route
 from rig.core import Rig
 
 RIG = True
@@ -36,3 +42,458 @@ def test_a_refused_host_is_told_inside_tls_and_nothing_is_looked_up():
             assert [r["reason"] for r in bundle.records()] == ["host_not_allowed"]
             assert bundle.https("allowed.test").status == 200  # the twin
             assert rig.events.all("dns", name="allowed.test")
+
+
+def head(method="GET", target="/ok", host="allowed.test", extra="", body=""):
+    return f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{extra}\r\n{body}".encode("latin1")
+
+
+def test_keep_alive_reuses_one_upstream_connection():
+    with Rig() as rig, Bundle([route("allowed.test")]) as bundle:
+        mark = rig.events.mark()
+        with bundle.tls("allowed.test") as s:
+            reader = Reader(s)
+            for i in range(3):
+                s.sendall(head(target=f"/n/{i}"))
+                assert reader.answer().json["target"] == f"/n/{i}"
+        assert len(rig.events.all("tls", since=mark)) == 1
+        assert len(bundle.records()) == 3
+
+
+def test_pipelined_requests_are_judged_one_by_one():
+    with Rig() as rig, Bundle([route("allowed.test", matches=[(["GET"], "/ok", True)])]) as bundle:
+        with bundle.tls("allowed.test") as s:
+            reader = Reader(s)
+            s.sendall(head(target="/ok/1") + head(target="/secret") + head(target="/ok/2"))
+            assert reader.answer().json["target"] == "/ok/1"
+            assert reader.answer().status == 403
+        assert not rig.events.all("http", target="/secret")
+        assert not rig.events.all("http", target="/ok/2")
+        assert [(r["path"], r["reason"]) for r in bundle.records()] == [
+            ("/ok/1", "allowed"), ("/secret", "path_not_allowed")]
+
+
+def test_a_refusal_of_every_kind_of_connection_is_readable():
+    with Rig() as rig, Bundle([route("allowed.test")]) as bundle:
+        mark = rig.events.mark()
+        start = time.monotonic()
+        for host, port, reason in (("evil.test", 443, "host_not_allowed"), ("allowed.test", 8443, "port_not_allowed"),
+                                   ("192.0.2.9", 443, "address_literal"), ("2001:db8::9", 443, "address_literal")):
+            with bundle.connect(host, port) as raw:
+                context = bundle.context()
+                s = context.wrap_socket(raw, server_hostname=host)  # also verifies the leaf's name
+                answer = bundle.request(s, host)
+                assert answer.status == 403 and host in answer.text, answer
+                assert bundle.records()[-1]["reason"] == reason, bundle.records()[-1]
+        for raw, entry in ((b"GET http://evil.test/?d=canary HTTP/1.1\r\nHost: evil.test\r\n\r\n", "absolute"),):
+            with bundle.stream() as s:
+                s.sendall(raw)
+                answer = Reader(s).answer()
+                assert answer.status == 403 and "plain_ports: [80]" in answer.text, answer
+                assert bundle.records()[-1]["entry"] == entry
+        with bundle.connect("evil.test", 80, path=1) as s:  # the transparent path in clear
+            s.sendall(head(host="evil.test"))
+            assert Reader(s).answer().status == 403
+            assert bundle.records()[-1]["entry"] == "transparent"
+        assert time.monotonic() - start < 8
+        assert rig.silence(mark) == []
+
+
+def test_a_refused_tunnel_of_another_protocol_is_closed_with_the_reason_recorded():
+    with Rig() as rig, Bundle([route("allowed.test")]) as bundle:
+        mark = rig.events.mark()
+        for first in (b"SSH-2.0-OpenSSH_9\r\n", b"\x00\x01\x02", b"\x05\x01\x00", b""):
+            before = len(bundle.records())
+            with bundle.connect("evil.test", 22) as s:
+                s.sendall(first)
+                assert s.recv(100) == b""
+            assert [r["reason"] for r in bundle.records()[before:]] == ["host_not_allowed"], first
+        with bundle.connect("allowed.test", 443) as s:  # an allowed host is not a way for SSH either
+            s.sendall(b"SSH-2.0-OpenSSH_9\r\n")
+            assert s.recv(100) == b""
+        assert bundle.records()[-1]["reason"] == "not_http"
+        assert rig.silence(mark) == []
+
+
+def hello_fails(bundle, host, sni, context=None):
+    raw = bundle.connect(host)
+    context = context or bundle.context()
+    context.check_hostname = False
+    try:
+        context.wrap_socket(raw, server_hostname=sni).close()
+    except ssl.SSLError as e:
+        return str(e)
+    except OSError as e:
+        return str(e)
+    finally:
+        raw.close()
+    return None
+
+
+def test_a_hello_that_names_another_host_or_none_gets_an_alert():
+    with Rig() as rig, Bundle([route("allowed.test")]) as bundle:
+        mark = rig.events.mark()
+        for host, sni, reason in (("allowed.test", "evil.test", "sni_mismatch"), ("allowed.test", None, "sni_missing"),
+                                  ("evil.test", "allowed.test", "sni_mismatch"),
+                                  ("192.0.2.9", "allowed.test", "sni_mismatch")):
+            error = hello_fails(bundle, host, sni)
+            assert error is not None and "UNRECOGNIZED_NAME" in error.upper(), (host, sni, error)
+            bundle.wait_record(reason=reason)
+        assert rig.silence(mark) == []
+        assert hello_fails(bundle, "allowed.test", "ALLOWED.test") is None  # the twin: case does not matter
+
+
+def client_hello(sni, ech):
+    def ext(kind, data):
+        return struct.pack(">HH", kind, len(data)) + data
+    name = sni.encode()
+    extensions = ext(0, struct.pack(">HBH", len(name) + 3, 0, len(name)) + name)
+    extensions += ext(10, b"\0\4\0\x1d\0\x17") + ext(13, b"\0\4\4\3\10\4") + ext(43, b"\2\3\4")
+    extensions += ext(51, struct.pack(">HHH", 36, 0x1d, 32) + os.urandom(32))
+    if ech:
+        extensions += ext(0xfe0d, b"\0" + os.urandom(40))
+    body = b"\3\3" + os.urandom(32) + b"\0" + b"\0\2\x13\1" + b"\1\0" + struct.pack(">H", len(extensions)) + extensions
+    message = b"\1" + struct.pack(">I", len(body))[1:] + body
+    return b"\x16\3\1" + struct.pack(">H", len(message)) + message
+
+
+def test_encrypted_client_hello_gets_an_alert():
+    with Rig() as rig, Bundle([route("allowed.test")]) as bundle:
+        mark = rig.events.mark()
+        for ech, first in ((True, 21), (False, 22)):  # alert; the twin: a server hello
+            with bundle.connect("allowed.test") as s:
+                s.sendall(client_hello("allowed.test", ech))
+                got = s.recv(7)
+                assert got[0] == first, (ech, got)
+        bundle.wait_record(reason="ech")
+        assert rig.silence(mark) == []
+
+
+def test_fronting_is_misdirected():
+    with Rig() as rig:
+        secret = rig.secret("token")
+        with Bundle([route("allowed.test", token="T"), route("other.test")], {"T": secret}) as bundle:
+            mark = rig.events.mark()
+            for host in ("evil.test", "other.test", "allowed.test:8443", "allowed.test@evil.test", "sub.allowed.test"):
+                answer = bundle.https("allowed.test", raw=head(host=host))
+                assert answer.status == 421, (host, answer)
+                assert bundle.records()[-1]["reason"] == "host_mismatch"
+            assert rig.silence(mark) == []
+            for host in ("allowed.test", "ALLOWED.test.", "allowed.test:443"):
+                answer = bundle.https("allowed.test", raw=head(host=host))
+                assert answer.status == 200 and answer.json["host"] == "allowed.test", (host, answer)
+
+
+SMUGGLED = [
+    head(extra="Content-Length: 5\r\nContent-Length: 60\r\n", body="AAAAA"),
+    head(extra="Content-Length: 5\r\nContent-Length: 5\r\n", body="AAAAA"),
+    head(extra="Content-Length: 5, 5\r\n", body="AAAAA"),
+    head(extra="Content-Length: +5\r\n", body="AAAAA"),
+    head(extra="Content-Length: 0x5\r\n", body="AAAAA"),
+    head(extra="Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", body="0\r\n\r\n"),
+    head(extra="Transfer-Encoding: xchunked\r\n", body="0\r\n\r\n"),
+    head(extra="Transfer-Encoding: gzip, chunked\r\n", body="0\r\n\r\n"),
+    head(extra="Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", body="0\r\n\r\n"),
+    head(extra="Transfer-Encoding : chunked\r\n", body="0\r\n\r\n"),
+    head(extra="X: a\r\n folded\r\n"),
+    head(extra="X: a\r\nHost: evil.test\r\n"),
+    b"GET /ok HTTP/1.1\r\nHost: \r\n\r\n",
+    b"GET /ok HTTP/1.1\r\n\r\n",
+    b"GET /ok HTTP/1.1\nHost: allowed.test\n\n",
+    b"GET /ok HTTP/1.1\r\nHost: allowed.test\r\nX: a\nY: b\r\n\r\n",
+    b"GET /ok HTTP/1.1\r\nHost: allowed.test\r\nX: a\rY: b\r\n\r\n",
+    b"GET /ok HTTP/1.1\r\nHost: allowed.test\r\nX: a\0b\r\n\r\n",
+    b"GET /ok HTTP/1.1\r\nHost: allowed.test\r\n: nameless\r\n\r\n",
+    b"GET /ok HTTP/1.1\r\nHost: allowed.test\r\nX y: a\r\n\r\n",
+    b"GET  /ok HTTP/1.1\r\nHost: allowed.test\r\n\r\n",
+    b"GET /ok HTTP/1.1 \r\nHost: allowed.test\r\n\r\n",
+    b"GET /ok HTTP/2.0\r\nHost: allowed.test\r\n\r\n",
+    b"GET /ok HTTP/0.9\r\nHost: allowed.test\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"GET http://allowed.test/ok HTTP/1.1\r\nHost: allowed.test\r\n\r\n",
+    b"GET \xc3\xa9 HTTP/1.1\r\nHost: allowed.test\r\n\r\n",
+    head(extra="Expect: 200-ok\r\n"),
+]
+
+
+def test_what_two_readers_could_read_differently_is_refused():
+    with Rig() as rig, Bundle([route("allowed.test")]) as bundle:
+        mark = rig.events.mark()
+        for raw in SMUGGLED:
+            answer = bundle.https("allowed.test", raw=raw)
+            assert answer.status == 400, (raw, answer)
+            assert answer.headers["connection"] == "close"
+        assert rig.silence(mark) == []
+        assert {r["reason"] for r in bundle.records()} == {"malformed"}
+
+
+def test_malformed_chunks_cut_the_request_off():
+    with Rig() as rig, Bundle([route("allowed.test")]) as bundle:
+        for body in ("5;a=b\r\nAAAAA\r\n0\r\n\r\n", "g\r\n", "\r\n", "5\nAAAAA\r\n", "0005 \r\n", "5\r\nAAAAAAA\r\n0\r\n\r\n",
+                     "0\r\nTrailer: x\r\n\r\n", "10000000000000000\r\n", "-1\r\n", "0x5\r\nAAAAA\r\n"):
+            answer = bundle.https("allowed.test", raw=head("POST", extra="Transfer-Encoding: chunked\r\n", body=body))
+            assert answer.status == 400, (body, answer)
+        assert rig.events.all("http") == []  # none of them was ever a whole request
+        answer = bundle.https("allowed.test", raw=head("POST", extra="Transfer-Encoding: chunked\r\n",
+                                                       body="5\r\nAAAAA\r\n00A\r\nBBBBBBBBBB\r\n0\r\n\r\n"))
+        assert answer.json["body"] == "AAAAABBBBBBBBBB"
+
+
+def test_paths_are_judged_as_they_are_sent():
+    with Rig() as rig, Bundle([route("allowed.test", matches=[([], "/ok", True)])]) as bundle:
+        for target, status in (("/ok/../secret", 403), ("/ok/%2e%2e/secret", 403), ("//secret", 403), ("/secret", 403),
+                               ("/ok/..;/secret", 400), ("/ok/%5c../secret", 400), ("/ok\\..\\secret", 400),
+                               ("/ok/%00", 400), ("/../ok", 400), ("/ok/../../ok", 400), ("/ok/a%2fb", 403),
+                               ("/ok/%zz", 400), ("/ok/#f", 400), ("/okay", 403), ("*", 400), ("/OK", 403)):
+            answer = bundle.https("allowed.test", target)
+            assert answer.status == status, (target, answer)
+        assert rig.events.all("http") == []
+        for target, sent in (("/ok/./a/../b?q=/../%zz", "/ok/b?q=/../%zz"), ("/%6fk/%7Ea%c3%a9", "/ok/~a%C3%A9"),
+                             ("/ok/..%2e/x" if False else "/ok/...", "/ok/..."), ("/ok/a|b", "/ok/a%7Cb")):
+            answer = bundle.https("allowed.test", target)
+            assert answer.status == 200 and answer.json["target"] == sent, (target, answer)
+
+
+def test_an_encoded_slash_passes_where_no_rule_judges_paths():
+    with Rig(), Bundle([route("allowed.test")]) as bundle:
+        assert bundle.https("allowed.test", "/@scope%2fname").json["target"] == "/@scope%2Fname"
+
+
+def test_upgrades_trace_and_nested_connect_are_refused():
+    with Rig() as rig, Bundle([route("allowed.test")]) as bundle:
+        mark = rig.events.mark()
+        upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAA\r\nSec-WebSocket-Version: 13\r\n"
+        assert bundle.https("allowed.test", raw=head(extra=upgrade)).status == 426
+        assert bundle.https("allowed.test", raw=head("TRACE")).status == 405
+        assert bundle.https("allowed.test", raw=head("CONNECT", "allowed.test:443")).status == 400
+        assert rig.silence(mark) == []
+        assert [r["reason"] for r in bundle.records()] == ["upgrade_refused", "method_refused", "nested_connect"]
+
+
+def test_plain_http_passes_only_where_it_is_listed():
+    with Rig() as rig, Bundle([route("plain.test", plain=(80,)), route("allowed.test")]) as bundle:
+        with bundle.stream() as s:  # absolute form, twice on one connection
+            reader = Reader(s)
+            for i in range(2):
+                s.sendall(head(target=f"http://plain.test/{i}", host="plain.test"))
+                assert reader.answer().json["target"] == f"/{i}"
+            s.sendall(head(target="http://allowed.test/", host="allowed.test"))
+            assert reader.answer().status == 403
+        with bundle.connect("plain.test", 80, path=1) as s:
+            s.sendall(head(host="plain.test"))
+            assert Reader(s).answer().json["target"] == "/ok"
+        with bundle.connect("allowed.test", 443) as s:  # clear text to a TLS port
+            s.sendall(head())
+            answer = Reader(s).answer()
+            assert answer.status == 403 and "TLS only" in answer.text, answer
+        with bundle.stream() as s:  # Host and target disagree (N11)
+            s.sendall(head(target="http://plain.test/", host="evil.test"))
+            assert Reader(s).answer().status == 400
+        tls = bundle.tls("plain.test", 80)  # TLS to a port that is listed as plain
+        assert bundle.request(tls, "plain.test:80").status == 403
+        tls.close()
+        assert not rig.events.all("dns", name="allowed.test") and not rig.events.all("dns", name="evil.test")
+
+
+def test_bad_hosts_are_refused_before_anything_is_matched():
+    with Rig() as rig, Bundle([route("allowed.test", plain=(80,)), route("*.wild.test")]) as bundle:
+        mark = rig.events.mark()
+        for host in ("evil.test\\@allowed.test", "allowed.test@evil.test", "allowed%2etest", "allowed..test", "a_b.test",
+                     "*.wild.test", "-allowed.test", "[::1", "allowed.test%00.evil.test"):
+            with bundle.stream() as s:
+                s.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                assert Reader(s).answer().status == 400, host
+            with bundle.stream() as s:
+                s.sendall(f"GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+                assert Reader(s).answer().status == 400, host
+        for raw in (b"CONNECT evil.test\0.allowed.test:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+                    "CONNECT \u0430llowed.test:443 HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
+                    b"CONNECT allowed.test HTTP/1.1\r\nHost: x\r\n\r\n",
+                    b"CONNECT allowed.test:0 HTTP/1.1\r\nHost: x\r\n\r\n",
+                    b"CONNECT allowed.test:70000 HTTP/1.1\r\nHost: x\r\n\r\n"):
+            with bundle.stream() as s:
+                s.sendall(raw)
+                assert Reader(s).answer().status == 400, raw
+        for host in ("notallowed.test", "allowed.test.evil.test", "wild.test", "sub.allowed.test"):
+            assert bundle.https(host).status == 403
+        assert rig.silence(mark) == []
+        assert bundle.https("a.b.wild.test").status == 200  # the twin
+
+
+def test_special_addresses_are_refused_and_ordinary_ones_beside_them_used():
+    names = {"loop4.test": "127.0.0.1", "loop6.test": "::1", "private.test": "10.0.0.1", "ula.test": "fd00::1",
+             "linklocal.test": "169.254.169.254", "mapped.test": "127.0.0.1", "cgn.test": "100.64.0.1",
+             "zero.test": "0.0.0.0", "multicast.test": "224.0.0.1", "alias.test": "127.0.0.1"}
+    with Rig() as rig, Bundle([route(n) for n in (*names, "mixed.test", "goodalias.test", "v6.test", "rebind.test")]) as bundle:
+        for name, address in names.items():
+            answer = bundle.https(name)
+            assert answer.status == 403 and address in answer.text, (name, answer)
+            assert bundle.records()[-1]["reason"] == "address_not_allowed"
+        assert rig.events.all("accept") == []
+        for name in ("mixed.test", "goodalias.test", "v6.test"):
+            answer = bundle.https(name)
+            assert answer.status == 200 and not answer.json["address"].startswith("127."), (name, answer)
+        for _ in range(6):  # the name alternates between an ordinary and a loopback address
+            assert bundle.https("rebind.test").status in (200, 403)
+        assert not [e for e in rig.events.all("accept") if e["address"].startswith("127.")]
+
+
+def test_an_upstream_must_prove_its_name():
+    with Rig() as rig:
+        secret = rig.secret("token")
+        hosts = ("badcert.test", "wrongname.test", "expired.test")
+        with Bundle([route(h, token="T") for h in hosts], {"T": secret}) as bundle:
+            for host in hosts:
+                answer = bundle.https(host)
+                assert answer.status == 502 and "certificate" in answer.text, (host, answer)
+                assert bundle.records()[-1]["reason"] == "upstream_tls"
+            assert rig.events.all("http") == []
+
+
+def test_names_that_do_not_resolve_are_told():
+    with Rig(), Bundle([route("nowhere.test"), route("broken.test")]) as bundle:
+        for host in ("nowhere.test", "broken.test"):
+            answer = bundle.https(host)
+            assert answer.status == 502 and "does not resolve" in answer.text, answer
+            assert bundle.records()[-1]["reason"] == "name_not_found"
+
+
+def test_server_sent_events_are_not_held_back():
+    with Rig() as rig, Bundle([route("allowed.test")]) as bundle:
+        with bundle.tls("allowed.test") as s:
+            reader = Reader(s)
+            s.sendall(head(target="/gated?gate=one"))
+            assert reader.head().headers["transfer-encoding"] == "chunked"
+            assert reader.chunk() == b"data: first\n\n"  # it is here although the rest was not sent
+            rig.gate("one")
+            assert reader.chunk() == b"data: second\n\n"
+            assert reader.chunk() == b""
+
+
+def test_bodies_of_every_framing_pass_whole():
+    with Rig() as rig, Bundle([route("allowed.test")]) as bundle:
+        big = os.urandom(3_000_000)
+        with bundle.tls("allowed.test") as s:
+            reader = Reader(s)
+            sender = threading.Thread(target=s.sendall, args=(
+                head("POST", "/chunked", extra=f"Content-Length: {len(big)}\r\n") + big,))
+            sender.start()
+            assert reader.answer().body == big
+            sender.join()
+        assert len(bundle.https("allowed.test", "/bytes?n=1000000").body) == 1_000_000
+        assert bundle.https("allowed.test", "/close").body == b"until the end"
+        assert bundle.https("allowed.test", "/status/204").status == 204
+        assert bundle.https("allowed.test", "/status/304").status == 304
+        answer = bundle.https("allowed.test", "/x", "HEAD")
+        assert answer.status == 200 and answer.body == b""
+        with bundle.tls("allowed.test") as s:  # 100-continue
+            reader = Reader(s)
+            s.sendall(head("POST", "/c", extra="Content-Length: 4\r\nExpect: 100-continue\r\n"))
+            assert reader.head().status == 100
+            s.sendall(b"body")
+            echo = reader.answer().json
+            assert echo["body"] == "body" and not [h for h in echo["headers"] if h[0].lower() == "expect"]
+
+
+def test_hop_by_hop_fields_stay_behind():
+    with Rig(), Bundle([route("allowed.test")]) as bundle:
+        extra = ("Connection: X-Secret-Hop, keep-alive\r\nX-Secret-Hop: 1\r\nKeep-Alive: 5\r\nProxy-Authorization: Basic eDp5\r\n"
+                 "Proxy-Connection: keep-alive\r\nTE: trailers\r\nX-Stays: 1\r\nAuthorization: Bearer mine\r\n")
+        names = {h[0].lower() for h in bundle.https("allowed.test", raw=head(extra=extra)).json["headers"]}
+        assert names == {"host", "x-stays", "authorization"}, names  # no bound credential here: the agent's own passes
+
+
+def test_a_foreign_credential_in_the_query_is_refused():
+    with Rig() as rig:
+        with Bundle([route("allowed.test", token="T", header="x-api-key")], {"T": rig.secret("t")}) as bundle:
+            mark = rig.events.mark()
+            for query in ("api_key=attacker", "a=1&access_token=x", "api%5fkey=x", "key=x"):
+                assert bundle.https("allowed.test", f"/?{query}").status == 403, query
+            assert rig.silence(mark) == []
+            echo = bundle.https("allowed.test", "/?beta=true", headers=[("X-API-Key", "placeholder")]).json
+            assert [h for h in echo["headers"] if h[0].lower() == "x-api-key"] == [["x-api-key", "<secret t>"]]
+
+
+def malformed_responses():
+    ok = b"HTTP/1.1 200 OK\r\n"
+    return {
+        "cl-cl": ok + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        "cl-te": ok + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "te": ok + b"Transfer-Encoding: gzip\r\n\r\nx",
+        "fold": ok + b"X: a\r\n b\r\nContent-Length: 0\r\n\r\n",
+        "lf": b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+        "switch": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nbytes",
+        "garbage": b"SSH-2.0-x\r\n\r\n",
+        "empty": b"",
+        "cut-head": b"HTTP/1.1 200 OK\r\nContent-",
+    }
+
+
+def test_malformed_responses_become_502():
+    with Rig() as rig, Bundle([route("allowed.test")]) as bundle:
+        rig.raw.update(malformed_responses())
+        rig.raw["early"] = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+        rig.raw["cut"] = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this"
+        rig.raw["two"] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstale"
+        for name in malformed_responses():
+            assert bundle.https("allowed.test", f"/raw/{name}").status == 502, name
+        assert bundle.https("allowed.test", "/raw/early").body == b"ok"
+        try:
+            raise AssertionError(bundle.https("allowed.test", "/raw/cut"))
+        except (EOFError, ssl.SSLError):
+            pass  # the guest sees that it was cut off
+        with bundle.tls("allowed.test") as s:  # bytes nobody asked for are never the next answer
+            reader = Reader(s)
+            s.sendall(head(target="/raw/two"))
+            assert reader.answer().body == b"ok"
+            s.sendall(head(target="/next"))
+            assert reader.answer().json["target"] == "/next"
+
+
+def test_an_audit_that_cannot_be_written_denies():
+    with Rig() as rig:
+        full = os.open("/dev/full", os.O_WRONLY)
+        with Bundle([route("allowed.test")], audit_fd=full) as bundle:
+            answer = bundle.https("allowed.test", "/", "POST", body=b"data")
+            assert answer.status == 503 and "audit" in answer.text, answer
+            assert bundle.https("evil.test").status == 403  # a refusal stays one
+        assert rig.events.all("http") == []
+        with Bundle([route("allowed.test")], audit_holds=64 * 1024 * 1024 - 300) as bundle:  # the file's own limit
+            assert bundle.https("allowed.test").status == 200  # room for one record
+            assert bundle.https("allowed.test").status == 503
+        assert len(rig.events.all("http")) == 1
+
+
+def test_a_recorder_or_dialler_that_dies_takes_egress_with_it():
+    for victim in ("recorder", "dialler"):
+        with Rig(), Bundle([route("allowed.test")]) as bundle:
+            bundle.processes[victim].kill()
+            bundle.processes["egress"].wait(5)
+
+
+def test_an_egress_that_was_taken_over_reaches_no_host_outside_the_policy():
+    with Rig() as rig:
+        mark = rig.events.mark()
+        with Bundle([route("allowed.test")], egress="bot-bottle-egress-rogue") as bundle:
+            for host in ("evil.test", "canary.evil.test", "localhost"):
+                answer = bundle.https(host)  # the rogue judges everything as allowed
+                assert answer.status == 403 and "allowlist" in answer.text or "normal form" in answer.text, answer
+            assert rig.silence(mark) == []
+        with Bundle([route("allowed.test")], egress="bot-bottle-egress-rogue",
+                    dialler_routes=[route("allowed.test"), route("evil.test")]) as bundle:
+            assert bundle.https("evil.test").status == 200  # with the dialler's policy open the attack succeeds
+
+
+def test_many_tunnels_at_once_and_one_too_many():
+    with Rig(), Bundle([route("allowed.test")]) as bundle:
+        idle = [bundle.stream() for _ in range(512)]
+        with bundle.stream() as s:
+            assert s.recv(1) == b""  # closed at once: the limit is 512
+        for s in idle:
+            s.close()
+        for _ in range(50):
+            with bundle.stream() as s:  # their places are free again
+                s.sendall(b"CONNECT allowed.test:443 HTTP/1.1\r\nHost: x\r\n\r\n")
+                if s.recv(100):
+                    break
+        assert bundle.https("allowed.test").status == 200

@@ -190,7 +190,7 @@ class Bundle:
         log = open(os.path.join(self.home, "log"), "ab")
         path = os.path.join(build_dir(), "src", program)
         if not os.path.exists(path):
-            path = os.path.join(build_dir(), "tests", program)
+            path = os.path.join(build_dir(), "tests", "integration", "egress", program)
 
         def place():
             if theirs.fileno() != 3:

@@ -120,6 +120,7 @@ struct tunnel {
 	size_t scanned; /* of guest.in, for the next head */
 	bool has_first_byte;
 	size_t drained;
+	bool is_cut; /* the end is not a proper one: no close_notify */
 	struct request request;
 	struct response response;
 

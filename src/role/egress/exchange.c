@@ -129,10 +129,11 @@ static void take_response(struct tunnel *t, const struct http_head *h)
 	struct response *p = &t->response;
 	enum http_framing to = h->framing;
 
-	/* What ends with the connection is chunked for the guest, so that a cut can be told from an
-	 * end; HTTP/1.0 knows no chunks. */
-	if (to == HTTP_BODY_CLOSE || to == HTTP_BODY_CHUNKED)
-		to = t->request.is_old ? HTTP_BODY_CLOSE : HTTP_BODY_CHUNKED;
+	/* What ends with the connection does so for the guest as well, with a close_notify only
+	 * where the upstream had one: the guest judges a cut as it would without us. HTTP/1.0 knows
+	 * no chunks. */
+	if (to == HTTP_BODY_CHUNKED && t->request.is_old)
+		to = HTTP_BODY_CLOSE;
 	p->body = (struct body){ .from = h->framing, .to = to, .left = h->length };
 	p->body.is_done =
 		h->framing == HTTP_BODY_NONE || (h->framing == HTTP_BODY_LENGTH && h->length == 0);
@@ -180,13 +181,10 @@ static void upstream_ended(struct tunnel *t)
 		fail(t, 502, "the upstream closed the connection without an answer");
 		return;
 	}
-	if (p->body.from != HTTP_BODY_CLOSE || t->upstream.is_broken) {
-		tunnel_close(t); /* the guest sees that it was cut off */
-		return;
-	}
+	/* The guest sees an end that was none: no last chunk, too few bytes, no close_notify. */
+	t->is_cut = p->body.from != HTTP_BODY_CLOSE || t->upstream.is_broken;
+	p->is_persistent = false;
 	p->body.is_done = true;
-	if (p->body.to == HTTP_BODY_CHUNKED && http_put_last_chunk(&t->guest.out) < 0)
-		tunnel_close(t);
 }
 
 static bool move_response(struct tunnel *t)

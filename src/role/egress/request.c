@@ -99,10 +99,6 @@ static bool find_target(struct tunnel *t, const struct http_head *h, struct bb_v
 /* Methods and fields that are refused whatever the policy says. False: refused. */
 static bool check_form(struct tunnel *t, const struct http_head *h)
 {
-	if (bb_view_eq_str(h->method, "CONNECT")) {
-		answer_refuse(t, 400, "nested_connect", "a CONNECT inside a connection");
-		return false;
-	}
 	if (bb_view_ieq_str(h->method, "TRACE") || bb_view_ieq_str(h->method, "TRACK")) {
 		answer_refuse(t, 405, "method_refused",
 			      "TRACE would return the request with its credential");
@@ -199,6 +195,10 @@ static void judge(struct tunnel *t, const struct http_head *h)
 	struct http_path canonical;
 	enum policy_reason reason;
 
+	if (bb_view_eq_str(h->method, "CONNECT")) {
+		answer_refuse(t, 400, "nested_connect", "a CONNECT inside a connection");
+		return;
+	}
 	if (!find_target(t, h, &path))
 		return;
 	reason = policy_decide_host(t->egress->policy, q->host, q->port, q->is_tls, &q->route);

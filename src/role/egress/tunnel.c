@@ -261,18 +261,19 @@ static bool peek_step(struct tunnel *t)
 		start_guest_tls(t);
 		return true;
 	}
-	t->is_tls = false;
-	t->verdict = policy_decide_host(t->egress->policy, t->host, t->port, false, NULL);
 	if (isupper(in.p[0]) && in.n < 4)
 		return false; /* not enough to tell */
-	if (isupper(in.p[0]) && !is_ssh(in))
-		tunnel_set_state(t, TUNNEL_REQUEST);
-	else
+	if (!isupper(in.p[0]) || is_ssh(in)) {
 		answer_refuse(t, 0,
 			      t->verdict == POLICY_ALLOWED ? "not_http"
 							   : policy_reason_word(t->verdict),
 			      "neither TLS nor HTTP came: '%s'",
 			      bb_text_escape((char[64]){ 0 }, 64, in, 16));
+		return true;
+	}
+	t->is_tls = false;
+	t->verdict = policy_decide_host(t->egress->policy, t->host, t->port, false, NULL);
+	tunnel_set_state(t, TUNNEL_REQUEST);
 	return true;
 }
 
@@ -328,6 +329,10 @@ static bool flush_step(struct tunnel *t)
 	bb_buf_reset(&t->guest.in);
 	if (bb_buf_size(&t->guest.out) > 0)
 		return n > 0;
+	if (t->is_cut) {
+		tunnel_close(t);
+		return true;
+	}
 	if (!t->guest.is_shut) {
 		peer_shut(&t->guest);
 		tunnel_set_timeout(t, TUNNEL_LINGER_MS);
