@@ -33,7 +33,7 @@ static const char script[] =
 	"%s\\r\\n\\r\\n' "
 	"$host >&3 && timeout 5 head -c 400 <&3) 2>/dev/null | tr -d '\\r' )\n"
 	"  case $answer in *' 403 '*) ok \"http://$host/ is refused: $(printf '%s' \"$answer\" | "
-	"tail -n 1)\";;\n"
+	"grep -m1 refused)\";;\n"
 	"  *) bad \"http://$host/ answered: $answer\";; esac\ndone\n"
 	"(exec 3<>/dev/udp/192.0.2.1/53 && printf x >&3) 2>/dev/null; ok 'UDP leads nowhere: there "
 	"is no wire'\n"

@@ -64,6 +64,38 @@ static void put_resources(FILE *to, const struct cli_config *c)
 		(void)fprintf(to, "  time: %us\n", want->max_seconds);
 }
 
+static const char *value_of(const char *entry)
+{
+	return strchr(entry, '=') + 1;
+}
+
+/* Variables that bot-bottle sets: those that share a value with an earlier one were shown there. */
+static void put_own_env(FILE *to, char *const *env, size_t index)
+{
+	const char *value = value_of(env[index]);
+	size_t column = 4;
+
+	for (size_t i = 0; i < index; i++)
+		if (strcmp(value_of(env[i]), value) == 0)
+			return;
+	(void)fputs("  # bot-bottle sets to ", to);
+	put_value(to, value);
+	(void)fputs(":", to);
+	for (size_t i = index; env[i] != NULL; i++) {
+		size_t n = (size_t)(value_of(env[i]) - env[i]) - 1;
+
+		if (strcmp(value_of(env[i]), value) != 0)
+			continue;
+		if (i == index || column + n > 96) {
+			(void)fputs("\n  #  ", to);
+			column = 5;
+		}
+		(void)fprintf(to, " %.*s", (int)n, env[i]);
+		column += n + 1;
+	}
+	(void)fputc('\n', to);
+}
+
 static void put_env(FILE *to, const struct cli_config *c)
 {
 	(void)fprintf(to, "env:%s\n",
@@ -81,13 +113,8 @@ static void put_env(FILE *to, const struct cli_config *c)
 		(void)fprintf(to, "  # %s:%u%s\n", c->bottle->file, e->line,
 			      e->host_var != NULL ? ", the agent will SEE this value" : "");
 	}
-	for (size_t i = 0; c->plan->env[i] != NULL; i++) {
-		const char *equals = strchr(c->plan->env[i], '=');
-
-		(void)fprintf(to, "  %.*s: ", (int)(equals - c->plan->env[i]), c->plan->env[i]);
-		put_value(to, equals + 1);
-		(void)fputs("  # bot-bottle\n", to);
-	}
+	for (size_t i = 0; c->plan->env[i] != NULL; i++)
+		put_own_env(to, c->plan->env, i);
 }
 
 static void put_ports(FILE *to, const char *key, const uint16_t *ports, size_t count)
