@@ -132,14 +132,19 @@ static void free_handle(uv_handle_t *h)
 	free(h); /* the uv handle is the first member of each wrapper */
 }
 
+static void start_poll(struct loop_fd *w);
+
 static void on_poll(uv_poll_t *uv, int status, int events)
 {
 	struct loop_fd *w = (struct loop_fd *)uv;
 	int got = 0;
 
 	if (status < 0) {
-		/* EBADF from epoll: the descriptor has an error condition. The owner's next read or
-		 * write tells which. */
+		/* EBADF: the descriptor has an error condition (a peer that closed with bytes of
+		 * ours unread, for one). libuv has stopped the watch; but there may be bytes to
+		 * read before the error, so the watch goes on and the owner's next read or write
+		 * tells. Started before the callback, which may free it. */
+		start_poll(w);
 		w->cb(w->arg, LOOP_READ | LOOP_WRITE | LOOP_HANGUP);
 		return;
 	}
