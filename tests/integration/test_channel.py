@@ -294,6 +294,77 @@ def test_a_broken_stream_ends_the_bottle():
     hostile(lambda g: g.sock.close(), "closed its stream")
 
 
+def test_answers_that_nobody_asked_for_are_refused():
+    changed, main = PROTO["LIFECYCLE_CHANGED"], PROTO["LIFECYCLE_MAIN_EXIT"]
+    hostile(lambda g: (g.serve(), g.lifecycle(changed, field(PROTO["LIFECYCLE_TAG_CHANGED"], 0))), "nobody asked")
+    hostile(lambda g: (g.serve(), g.lifecycle(main, field(PROTO["LIFECYCLE_TAG_EXIT_CODE"], 0)),
+                       g.lifecycle(main, field(PROTO["LIFECYCLE_TAG_EXIT_CODE"], 0)),
+                       g.channel.monitor.expect("IPC_CHANNEL_MAIN_EXIT")), "ends twice")
+
+
+def test_floods_end_the_bottle_in_bounded_memory():
+    for flood in (mux_frame(PING, SYN, 0, 7) * 5000,
+                  b"".join(mux_frame(WINDOW, SYN, 2 * i + 1, 0) for i in range(200000))):
+        with Channel() as c:
+            g = PlayedGuest(c)
+            g.serve()
+            started = time.monotonic()
+            g.sock.settimeout(5)
+            try:
+                for _ in range(1000):
+                    g.sock.sendall(flood)
+            except OSError:
+                pass  # it does not listen any more
+            c.lost()
+            assert time.monotonic() - started < 5
+            with open(f"/proc/{c.process.pid}/status", encoding="ascii") as f:
+                peak = next(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
+            assert peak < 64 << 10, f"{peak} KiB"
+
+
+def test_what_came_before_the_guest_died_is_still_passed_on():
+    with Channel() as c:
+        g = PlayedGuest(c)
+        g.serve()
+        stream = c.open("PROTO_EXEC", ident=9)
+        while True:
+            kind, _, ident, _, data = g.next_frame()
+            if kind == DATA and ident == 4:
+                break
+        block = b"z" * 60000  # more than the local socket holds: the rest waits in the channel
+        for _ in range(4):
+            g.sock.sendall(mux_frame(DATA, 0, 4, len(block), block))
+        g.sock.close()
+        c.lost()
+        got = 0
+        while True:
+            more = stream.sock.recv(65536)
+            if not more:
+                break
+            got += len(more)
+        assert got == 4 * len(block), got
+        closed = c.monitor.expect("IPC_CHANNEL_CLOSED")
+        assert closed[1] == 9 and struct.unpack(">I", closed[2][1])[0] == 104  # ECONNRESET
+
+
+def test_a_pipe_whose_reader_is_slow_loses_nothing():
+    with Channel() as c, start_real(c):
+        read, write = os.pipe()
+        first = frame(PROTO["EXEC_START"], b"".join(field(PROTO["EXEC_TAG_ARG"], a) for a in
+                                                   ("head", "-c", "700000", "/dev/zero")))
+        c.monitor.send("IPC_CHANNEL_OPEN", (1, PROTO["PROTO_EXEC"]), (3, first), ident=8, fds=[write])
+        os.close(write)
+        run(c, "true", ident=9).until(PROTO["EXEC_EXIT"])  # the full pipe does not hold the others up
+        got = b""
+        while True:
+            more = os.read(read, 65536)
+            if not more:
+                break
+            got += more
+        os.close(read)
+        assert got.count(b"\0") >= 700000
+
+
 def test_a_silent_guest_meets_the_deadline():
     with Channel(hello_ms=300) as c:
         assert "did not say hello within 300 ms" in c.lost()

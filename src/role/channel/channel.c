@@ -54,6 +54,11 @@ void channel_tell_u32(struct channel *c, uint16_t type, uint32_t id, uint32_t va
 	bb_buf_done(&body);
 }
 
+static void drain_relays(void *arg)
+{
+	relay_drain_all(arg);
+}
+
 void channel_lost(struct channel *c, const char *fmt, ...)
 {
 	char text[BB_ERR_MSG_MAX];
@@ -61,6 +66,10 @@ void channel_lost(struct channel *c, const char *fmt, ...)
 	va_list ap;
 
 	loop_fd_free(bb_take_ptr(&c->stream_watch));
+	if (!c->is_stream_gone)
+		loop_defer(c->loop, drain_relays, c); /* one of them may be our caller */
+	c->is_stream_gone = true;
+	(void)shutdown(c->stream_fd, SHUT_RDWR); /* a guest that still talks learns it at once */
 	if (was_told)
 		return;
 	va_start(ap, fmt);
@@ -80,12 +89,17 @@ static void flush_output(void *arg)
 	bool is_blocked = false;
 
 	c->is_flush_due = false;
-	while (c->stream_watch != NULL) {
+	/* Writing wakes relays that fill the output again: the others get their turn, too. */
+	for (int i = 0; c->stream_watch != NULL; i++) {
 		struct bb_view v = mux_output(c->mux);
 		ssize_t n;
 
 		if (v.n == 0)
 			break;
+		if (i == CHANNEL_TURNS) {
+			is_blocked = true;
+			break;
+		}
 		n = send(c->stream_fd, v.p, v.n, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -93,8 +107,8 @@ static void flush_output(void *arg)
 			is_blocked = true;
 			break;
 		}
-		/* Nobody takes it any more. What the guest said before it went (a bye, perhaps) is still
-		 * unread: the reading side tells the end. */
+		/* Nobody takes it any more. What the guest said before it went (a bye, perhaps) is
+		 * still unread: the reading side tells the end. */
 		if (n < 0)
 			n = (ssize_t)v.n;
 		mux_output_consume(c->mux, (size_t)n);
@@ -121,7 +135,8 @@ static void on_stream(void *arg, int events)
 	if ((events & LOOP_WRITE) != 0)
 		flush_output(c);
 	/* A bounded number of reads a turn, so that the other descriptors have theirs. */
-	for (int i = 0; i < 4 && (events & LOOP_READ) != 0 && c->stream_watch != NULL; i++) {
+	for (int i = 0; i < CHANNEL_TURNS && (events & LOOP_READ) != 0 && c->stream_watch != NULL;
+	     i++) {
 		ssize_t n = recv(c->stream_fd, c->chunk, CHANNEL_CHUNK, MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)

@@ -14,6 +14,7 @@
 #include "role/channel/channel.h"
 
 #define CHANNEL_CHUNK    65536 /* bytes of one read */
+#define CHANNEL_TURNS    4     /* reads or writes of one descriptor before the others' turn */
 #define CHANNEL_SERVICES 3     /* EGRESS, GIT, SUPERVISE */
 
 /*
@@ -46,7 +47,8 @@ struct channel {
 	struct loop_fd *stream_watch;
 	struct mux *mux;
 	bool is_flush_due;
-	uint8_t *chunk; /* CHANNEL_CHUNK, used within one callback only */
+	bool is_stream_gone; /* nothing comes any more; what came is still passed on */
+	uint8_t *chunk;      /* CHANNEL_CHUNK, used within one callback only */
 
 	int services[CHANNEL_SERVICES]; /* links by proto_service - PROTO_EGRESS; -1 */
 	struct relay *relays;
@@ -55,6 +57,8 @@ struct channel {
 	struct mux_stream *lifecycle;
 	struct loop_timer *hello_timer;
 	uint64_t hello_ms;
+	uint32_t changed_asked; /* answers that the guest owes */
+	bool has_main_exit;
 	struct bb_buf provision; /* lifecycle frames that wait for the hello or for credit */
 
 	int console_fd, console_log_fd;
@@ -98,6 +102,8 @@ int relay_new(struct channel *c, const struct relay_plan *plan);
 void relay_on_readable(struct relay *r);
 void relay_on_writable(struct relay *r);
 void relay_on_reset(struct relay *r);
+/* The guest's stream is gone: each relay ends once what it holds is passed on. */
+void relay_drain_all(struct channel *c);
 void relay_free_all(struct channel *c);
 
 /* opening.c: the first bytes of a stream that the guest opened. */

@@ -1,6 +1,7 @@
 /* What the monitor may ask of the channel: one table. */
 #include <sys/stat.h>
 
+#include "base/fd.h"
 #include "base/tlv.h"
 #include "ipc/messages.h"
 #include "role/channel/channel_impl.h"
@@ -41,6 +42,8 @@ static int op_service(void *ctx, struct ipc_message *m, struct bb_err *err)
 	    c->services[service - PROTO_EGRESS] >= 0)
 		return bb_err_set(err, -EPROTO, "service %u is unknown or set up twice", service);
 	c->services[service - PROTO_EGRESS] = ipc_message_take_fd(m, 0);
+	/* A service that does not keep up costs the guest a stream, not the channel its loop. */
+	(void)bb_fd_set_nonblock(c->services[service - PROTO_EGRESS], 1);
 	return 0;
 }
 
@@ -164,7 +167,10 @@ static int op_mark(void *ctx, struct ipc_message *m, struct bb_err *err)
 
 static int op_changed(void *ctx, struct ipc_message *m, struct bb_err *err)
 {
-	return send_path(ctx, m, LIFECYCLE_CHANGED, err);
+	struct channel *c = ctx;
+
+	c->changed_asked++;
+	return send_path(c, m, LIFECYCLE_CHANGED, err);
 }
 
 static int op_guest_shutdown(void *ctx, struct ipc_message *m, struct bb_err *err)

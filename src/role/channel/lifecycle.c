@@ -126,11 +126,17 @@ static int guest_number(struct channel *c, struct bb_view body, uint16_t tag, ui
 
 static int guest_main_exit(struct channel *c, struct bb_view body, struct bb_err *err)
 {
+	if (c->has_main_exit)
+		return bb_err_set(err, -EPROTO, "the main session ends twice");
+	c->has_main_exit = true;
 	return guest_number(c, body, LIFECYCLE_TAG_EXIT_CODE, IPC_CHANNEL_MAIN_EXIT, err);
 }
 
 static int guest_changed(struct channel *c, struct bb_view body, struct bb_err *err)
 {
+	if (c->changed_asked == 0)
+		return bb_err_set(err, -EPROTO, "an answer comes that nobody asked for");
+	c->changed_asked--;
 	return guest_number(c, body, LIFECYCLE_TAG_CHANGED, IPC_CHANNEL_CHANGED, err);
 }
 

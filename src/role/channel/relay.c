@@ -11,8 +11,6 @@
 #include "ipc/messages.h"
 #include "role/channel/channel_impl.h"
 
-#define RELAY_TURNS 4 /* reads in one go before the others get their turn */
-
 struct relay {
 	struct owner owner; /* first */
 	struct channel *c;
@@ -80,7 +78,7 @@ static bool pump_out(struct relay *r)
 		r->has_local_eof = true;
 		return true;
 	}
-	for (int turns = 0; !r->has_local_eof && turns < RELAY_TURNS; turns++) {
+	for (int turns = 0; !r->has_local_eof && turns < CHANNEL_TURNS; turns++) {
 		size_t room = 0;
 		uint8_t *dst = mux_stream_reserve(r->stream, &room);
 		ssize_t n;
@@ -143,6 +141,10 @@ static bool pump_in(struct relay *r)
 		/* A sink at its cap takes and drops the rest. */
 		mux_stream_consume(r->stream, n == 0 && r->is_sink ? v.n : (size_t)n);
 	}
+	if (r->c->is_stream_gone && mux_stream_peek(r->stream).n == 0) {
+		relay_end(r, mux_stream_at_eof(r->stream) ? 0 : ECONNRESET);
+		return false;
+	}
 	if (mux_stream_at_eof(r->stream) && !r->has_remote_eof) {
 		r->has_remote_eof = true;
 		if (!r->is_sink)
@@ -203,8 +205,8 @@ int relay_new(struct channel *c, const struct relay_plan *plan)
 	c->relays = r;
 	bb_buf_init(&r->first, plan->first.n);
 	/* A regular file cannot be polled and never blocks; a socket or pipe is watched. */
-	if (!r->is_sink)
-		r->watch = loop_fd_new(c->loop, r->fd, 0, on_local, r);
+	(void)bb_fd_set_nonblock(r->fd, 1);
+	r->watch = loop_fd_new(c->loop, r->fd, 0, on_local, r);
 	if ((!r->is_sink && r->watch == NULL) || bb_buf_append_view(&r->first, plan->first) < 0) {
 		relay_free(r);
 		return -ENOMEM;
@@ -213,6 +215,18 @@ int relay_new(struct channel *c, const struct relay_plan *plan)
 	if (pump_out(r) && pump_in(r))
 		set_events(r);
 	return 0;
+}
+
+void relay_drain_all(struct channel *c)
+{
+	struct relay *next;
+
+	for (struct relay *r = c->relays; r != NULL; r = next) {
+		next = r->next;
+		r->has_local_eof = true; /* nobody is left to send to */
+		if (pump_in(r))
+			set_events(r);
+	}
 }
 
 void relay_free_all(struct channel *c)
