@@ -359,7 +359,8 @@ static void tar_put_octal(uint8_t *p, size_t n, uint64_t v)
  */
 static void tar_put_text(uint8_t *p, size_t n, const char *s)
 {
-	memcpy(p, s, strnlen(s, n));
+	for (size_t i = 0; i < n && s[i] != '\0'; i++)
+		p[i] = (uint8_t)s[i];
 }
 
 static int tar_put_header(tar_write_cb *write, void *arg, const struct tar_entry *e, char type,
