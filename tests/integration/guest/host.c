@@ -56,6 +56,11 @@ static void jail_mounts(void)
 	jail_need(mount("tmpfs", "/home/node/small", "tmpfs", 0, "size=4m") == 0, "small");
 	jail_need(mount("tmpfs", "/etc/ssl/certs", "tmpfs", 0, NULL) == 0, "/etc/ssl/certs");
 	jail_write("/etc/ssl/certs/ca-certificates.crt", "ROOTS\n");
+	/* As root the test's uid 1000 is the host's root: nothing of the host may be within reach
+	 * of the provisioning. */
+	if (access("/usr/local/share/ca-certificates", F_OK) == 0)
+		jail_need(mount("tmpfs", "/usr/local/share/ca-certificates", "tmpfs", 0, NULL) == 0,
+			  "/usr/local/share/ca-certificates");
 	jail_write("/home/resolv.conf", "nameserver 127.0.0.1\n");
 	jail_need(mount("/home/resolv.conf", "/etc/resolv.conf", NULL, MS_BIND, NULL) == 0,
 		  "resolv.conf");
