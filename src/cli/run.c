@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/out.h"
 #include "store/store.h"
+#include "sys/jail.h"
 
 #define COMMANDS_MAX 32
 
@@ -82,6 +83,7 @@ static int run_help(int argc, char **argv)
 static void tell_reaped(void *arg, const char *identity)
 {
 	(void)arg;
+	jail_reap(identity);
 	cli_out_note("'%s' had lost its monitor; what was left of it is cleaned up", identity);
 }
 

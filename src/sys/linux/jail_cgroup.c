@@ -4,7 +4,10 @@
  * writable. A host that offers neither gets rlimits (jail_child.c); nothing here fails a start.
  *
  * Directories are named bot-bottle-<name>; one that a killed monitor left behind is empty and is
- * removed by jail_reap().
+ * removed by jail_reap(). The root of a hierarchy is read-only even to its owner: there root made
+ * the group with a capability that the locked monitor no longer has when it comes to remove it.
+ * Groups of the root directory therefore stand in one of ours, SHARED_NAME, that is shared and
+ * stays.
  */
 #include <fcntl.h>
 #include <mntent.h>
@@ -16,6 +19,7 @@
 #include "sys/linux/jail_impl.h"
 
 #define CGROUP_PATH_MAX 1024
+#define SHARED_NAME     "bot-bottle"
 /* A group is busy for a moment after its last process was reaped. */
 #define REMOVE_TRIES   200
 #define REMOVE_WAIT_NS 2000000
@@ -96,6 +100,22 @@ static bool make_group(const char *dir)
 	return errno == EEXIST && rmdir(dir) == 0 && mkdir(dir, 0755) == 0;
 }
 
+/* Appends SHARED_NAME to a directory that is not writable by its mode; false when it has no room.
+ */
+static bool enter_shared(char dir[CGROUP_PATH_MAX], bool makes)
+{
+	size_t n = strlen(dir);
+	struct stat st;
+
+	if (stat(dir, &st) < 0 || (st.st_mode & S_IWUSR) != 0)
+		return true;
+	if (snprintf(dir + n, CGROUP_PATH_MAX - n, "/" SHARED_NAME) >= (int)(CGROUP_PATH_MAX - n))
+		return false;
+	if (makes && mkdir(dir, 0755) == 0) /* the limits of its children: for version 2 */
+		(void)write_file(dir, "cgroup.subtree_control", "+memory +pids");
+	return true;
+}
+
 static void add_dir(struct jail_cgroup *g, const char *dir)
 {
 	if (g->count < JAIL_CGROUPS_MAX && (g->dirs[g->count] = strdup(dir)) != NULL)
@@ -122,11 +142,12 @@ static void make_v2(const char *name, const struct jail_limits *limits, struct j
 	if (!find_mount("cgroup2", NULL, mnt) || !find_own("", own))
 		return;
 	for (;;) {
-		char parent[2 * CGROUP_PATH_MAX], dir[CGROUP_PATH_MAX];
+		char parent[CGROUP_PATH_MAX], dir[CGROUP_PATH_MAX];
 		char *slash;
 
-		(void)snprintf(parent, sizeof(parent), "%s%s", mnt, own);
-		if (snprintf(dir, sizeof(dir), "%s/bot-bottle-%s", parent, name) <
+		if (snprintf(parent, sizeof(parent), "%s%s", mnt, own) < (int)sizeof(parent) &&
+		    enter_shared(parent, true) &&
+		    snprintf(dir, sizeof(dir), "%s/bot-bottle-%s", parent, name) <
 			    (int)sizeof(dir) &&
 		    make_group(dir)) {
 			if (!has_file(dir, "memory.max") || !has_file(dir, "pids.max"))
@@ -146,15 +167,26 @@ static void make_v2(const char *name, const struct jail_limits *limits, struct j
 	}
 }
 
+/* The directory of our own group in the version 1 hierarchy of a controller. */
+static bool find_v1(const char *controller, char dst[CGROUP_PATH_MAX])
+{
+	char own[CGROUP_PATH_MAX];
+	size_t n;
+
+	if (!find_mount("cgroup", controller, dst) || !find_own(controller, own))
+		return false;
+	n = strlen(dst);
+	return snprintf(dst + n, CGROUP_PATH_MAX - n, "%s", own) < (int)(CGROUP_PATH_MAX - n);
+}
+
 static bool make_v1(const char *controller, const char *name, const char *file, uint64_t value,
 		    struct jail_cgroup *ret)
 {
-	char mnt[CGROUP_PATH_MAX], own[CGROUP_PATH_MAX], dir[3 * CGROUP_PATH_MAX];
+	char parent[CGROUP_PATH_MAX], dir[CGROUP_PATH_MAX];
 
-	if (value == 0 || !find_mount("cgroup", controller, mnt) || !find_own(controller, own))
-		return false;
-	(void)snprintf(dir, sizeof(dir), "%s%s/bot-bottle-%s", mnt, own, name);
-	if (strlen(dir) >= CGROUP_PATH_MAX || !make_group(dir))
+	if (value == 0 || !find_v1(controller, parent) || !enter_shared(parent, true) ||
+	    snprintf(dir, sizeof(dir), "%s/bot-bottle-%s", parent, name) >= (int)sizeof(dir) ||
+	    !make_group(dir))
 		return false;
 	if (write_number(dir, file, value) < 0) {
 		(void)rmdir(dir);
@@ -210,34 +242,36 @@ void jail_cgroup_remove(struct jail_cgroup *g)
 }
 
 /* rmdir() refuses a group that has processes: nothing that lives is touched. */
-static void reap_v2(const char *name)
+static void reap_in(const char *where, const char *name)
 {
-	char mnt[CGROUP_PATH_MAX], own[CGROUP_PATH_MAX], dir[3 * CGROUP_PATH_MAX];
-	char *slash;
+	char parent[CGROUP_PATH_MAX], dir[CGROUP_PATH_MAX];
 
-	if (!find_mount("cgroup2", NULL, mnt) || !find_own("", own))
+	if (snprintf(parent, sizeof(parent), "%s", where) >= (int)sizeof(parent) ||
+	    !enter_shared(parent, false) ||
+	    snprintf(dir, sizeof(dir), "%s/bot-bottle-%s", parent, name) >= (int)sizeof(dir))
 		return;
-	do {
-		(void)snprintf(dir, sizeof(dir), "%s%s/bot-bottle-%s", mnt, own, name);
-		(void)rmdir(dir);
-		slash = strrchr(own, '/');
-		if (slash != NULL)
-			*slash = '\0';
-	} while (slash != NULL);
+	(void)rmdir(dir);
 }
 
 void jail_reap(const char *name)
 {
 	static const char *const controllers[] = { "memory", "pids" };
-	char mnt[CGROUP_PATH_MAX], own[CGROUP_PATH_MAX], dir[3 * CGROUP_PATH_MAX];
+	char mnt[CGROUP_PATH_MAX], own[CGROUP_PATH_MAX], dir[2 * CGROUP_PATH_MAX];
+	char *slash = NULL;
 
-	reap_v2(name);
 	for (size_t i = 0; i < BB_ARRAY_LEN(controllers); i++) {
-		if (!find_mount("cgroup", controllers[i], mnt) || !find_own(controllers[i], own))
-			continue;
-		(void)snprintf(dir, sizeof(dir), "%s%s/bot-bottle-%s", mnt, own, name);
-		(void)rmdir(dir);
+		if (find_v1(controllers[i], dir))
+			reap_in(dir, name);
 	}
+	if (!find_mount("cgroup2", NULL, mnt) || !find_own("", own))
+		return;
+	do {
+		(void)snprintf(dir, sizeof(dir), "%s%s", mnt, own);
+		reap_in(dir, name);
+		slash = strrchr(own, '/');
+		if (slash != NULL)
+			*slash = '\0';
+	} while (slash != NULL);
 }
 
 bool jail_has_cgroup(void)
