@@ -1,0 +1,98 @@
+"""A root of its own for benchmarks that start bottles, and what is left over of them."""
+
+import glob
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.environ.get("BB_BUILD", os.path.join(ROOT, "build"))
+PROGRAMS = os.environ.get("BB_BIN", os.path.join(BUILD, "src"))
+BOT_BOTTLE = os.path.join(PROGRAMS, "bot-bottle")
+PARTS = ("monitor", "egress", "channel", "recorder", "dialler")
+
+
+def median(values):
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+def figure(name, value, unit, **more):
+    print(json.dumps({"name": name, "value": value, "unit": unit, "ok": True, **more}), flush=True)
+
+
+class Home:
+    def __init__(self):
+        self.path = tempfile.mkdtemp(prefix="bb-bench-", dir="/tmp")
+        self.root = os.path.join(self.path, "root")
+        for name in ("root/bottles", "root/agents", "run"):
+            os.makedirs(os.path.join(self.path, name), mode=0o700)
+        self.write("bottles/bench.md", "---\negress:\n  routes:\n    - host: example.com\n---\n")
+        self.write("agents/bench.md", "---\nbottle: bench\n---\n")
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith("BOT_BOTTLE_")}
+        self.env.update(BOT_BOTTLE_HOME=self.root, XDG_RUNTIME_DIR=os.path.join(self.path, "run"))
+
+    def write(self, name, text):
+        with open(os.path.join(self.root, name), "w", encoding="utf-8") as f:
+            f.write(text)
+
+    def start(self, *command, **more):
+        argv = [BOT_BOTTLE, "start", "bench", "--backend", "namespace", "--image", "host", "--headless", "--",
+                *command]
+        return subprocess.Popen(argv, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True, **more)
+
+    def command(self, *argv):
+        return subprocess.run([BOT_BOTTLE, *argv], env=self.env, stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, check=False)
+
+    def processes(self):
+        """{pid: command line} of the parts of bottles of this home, by their environment and parents."""
+        found = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    line = f.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+                exe = os.readlink(f"/proc/{pid}/exe")
+            except OSError:
+                continue
+            if exe.startswith(PROGRAMS + "/bot"):
+                found[int(pid)] = line
+        return found
+
+    def leftovers(self):
+        """What is still there of bottles that have ended, records of the past and logs left out."""
+        left = [f"process {pid} {line}" for pid, line in self.processes().items()]
+        left += [f"run {p}" for p in glob.glob(os.path.join(self.path, "run", "bot-bottle", "*"))]
+        with open("/proc/self/mountinfo", encoding="utf-8") as f:
+            left += [f"mount {line.strip()}" for line in f if self.path in line]
+        with open("/proc/net/unix", encoding="utf-8") as f:
+            left += [f"socket {line.strip()}" for line in f if self.path in line]
+        for folder, names, _ in os.walk("/sys/fs/cgroup"):
+            left += [f"cgroup {os.path.join(folder, n)}" for n in names if n.startswith(("bot-bottle", "bench-"))]
+        return left
+
+    def close(self):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def wait_gone(home, seconds=5.0):
+    deadline = time.monotonic() + seconds
+    while (left := home.leftovers()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
+
+
+def fail(text):
+    sys.exit(text)
