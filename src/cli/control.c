@@ -205,10 +205,12 @@ static int ask(struct cli_control *c, uint16_t type, struct bb_view body, uint16
 		return bb_err_set(err, r, "the bottle's monitor is gone");
 	for (;;) {
 		r = ipc_receive_wait(c->fd, c->buffer, bb_clock_left_ms(deadline), ret, err);
-		if (r == 0)
-			return gone(c, err) < 0 ? err->code
-						: bb_err_set(err, BB_E_PART,
-							     "the bottle has ended: %s", c->reason);
+		if (r == 0) {
+			r = gone(c, err);
+			return r < 0 ? r
+				     : bb_err_set(err, BB_E_PART, "the bottle has ended: %s",
+						  c->reason);
+		}
 		if (r == -ETIMEDOUT)
 			return bb_err_set(err, BB_E_DEADLINE,
 					  "the bottle's monitor does not answer");

@@ -150,7 +150,7 @@ static int put_start(const struct cli_session_plan *plan, struct bb_buf *out, st
 		r = bb_tlv_put_str(&fields, EXEC_TAG_USER, plan->user);
 	if (r == 0 && plan->argv == NULL)
 		r = bb_tlv_put_u32(&fields, EXEC_TAG_SESSION, 0);
-	if (r == 0 && plan->has_terminal) {
+	if (r == 0 && plan->has_terminal && plan->argv != NULL) {
 		terminal_size(&rows, &columns);
 		r = bb_tlv_put_u32(&fields, EXEC_TAG_ROWS, rows);
 		if (r == 0)
@@ -411,6 +411,8 @@ int cli_session_run(struct cli_control *control, const struct cli_session_plan *
 	s.input_open = plan->has_input;
 	if (!plan->has_input && plan->argv != NULL)
 		put_given_input(&s);
+	if (plan->argv == NULL)
+		put_size(&s); /* an attachment takes the size in a frame of its own */
 	terminal_raw(&s);
 	while (r == 0 && !s.is_over)
 		r = step(&s, err);

@@ -220,8 +220,13 @@ static int on_report_message(void *arg, struct ipc_message *msg, struct bb_err *
 	(void)err;
 	r = ipc_dispatch(report_ops, BB_ARRAY_LEN(report_ops), (unsigned)m->launch.stage, m, msg,
 			 &why);
-	if (r < 0)
+	if (r == BB_E_PART) {
+		/* A part is gone that was to be told something: why will be seen in a moment. */
+		(void)snprintf(m->lost, sizeof(m->lost), "%.200s", why.msg);
+		monitor_lost_something(m);
+	} else if (r < 0) {
 		monitor_end(m, 125, "%s", why.msg);
+	}
 	return 0; /* the link stays: the CLI is told why */
 }
 
