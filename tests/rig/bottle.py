@@ -48,6 +48,8 @@ class Home:
 
     def cleanup(self):
         for entry in self.list():
+            if entry["state"] == "ended":
+                continue
             subprocess.run([program(), "stop", entry["id"]], env=self.env, stdin=subprocess.DEVNULL,
                            capture_output=True, timeout=30, check=False)
 
@@ -85,6 +87,7 @@ class Bottle:
 
     def __init__(self, home, agent, backend, label, prompt, args, env):
         self.home, self.id, self.backend = home, label, backend
+        self._identity = None
         self.log = os.path.join(home.top, f"start-{label}.log")
         with open(self.log, "wb") as out:
             self.process = subprocess.Popen(
@@ -121,9 +124,15 @@ class Bottle:
     def sh(self, script, **more):
         return self.exec("sh", "-c", script, **more)
 
+    def identity(self):
+        """The name of the bottle's state directory; commands take the label as well."""
+        if self._identity is None:
+            self._identity = next(e["id"] for e in self.home.list() if e["label"] == self.id)
+        return self._identity
+
     def audit(self):
         """The audit records of the bottle."""
-        path = os.path.join(self.home.root, "state", self.id, "audit.jsonl")
+        path = os.path.join(self.home.root, "state", self.identity(), "audit.jsonl")
         if not os.path.exists(path):
             return []
         with open(path, encoding="utf-8") as f:

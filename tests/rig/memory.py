@@ -43,7 +43,7 @@ def guest_processes(backend, ours=None):
     mine = descendants(ours or os.getpid(), table)
     if backend == "microvm":
         return sorted(p for p in mine if table[p][1].startswith("qemu-system"))
-    inits = [p for p in mine if table[p][1].startswith("bottle-init")]
+    inits = [p for p in mine if table[p][1] in ("bottle-init", ".bottle-init")]
     return sorted(set(inits).union(*(descendants(p, table) for p in inits)))
 
 
