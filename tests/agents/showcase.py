@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 
 import scenarios
 from rig import memory
@@ -19,6 +20,7 @@ from rig.core import forms
 
 TOKEN = "BOT_BOTTLE_CLAUDE_OAUTH_TOKEN"
 AGENT_SECONDS = 180
+END_SECONDS = 2  # what a bottle may take to end
 GUEST_WORKSPACE = "/home/node/workspace"
 QUIET = ("api.anthropic.com", "allowed.test")
 BOTTLE = f"""
@@ -225,6 +227,7 @@ class Showcase:
     def open_the_gate(self):
         """The agent's last tool call returns; it says its farewell and the bottle ends with exit code 0."""
         self.say("waiting for the agent's farewell")
+        self.bottle.identity()  # asked for while the label still names it
         self.bottle.sh(f"touch {scenarios.GATE}", check=True)
         code = self.bottle.wait_end(120)
         output = self.bottle.output()
@@ -233,7 +236,7 @@ class Showcase:
 
     def the_workspace_was_kept(self):
         with tempfile.TemporaryDirectory() as out:
-            self.home.run("cp", f"{self.bottle.id}:{GUEST_WORKSPACE}", os.path.join(out, "tally"))
+            self.home.run("cp", f"{self.bottle.identity()}:{GUEST_WORKSPACE}", os.path.join(out, "tally"))
             found = [os.path.join(d, "tally.py") for d, _, names in os.walk(out) if "tally.py" in names]
             assert found, f"no tally.py in what was kept: {list(os.walk(out))}"
             with open(found[0], encoding="utf-8") as f:
@@ -246,9 +249,16 @@ class Showcase:
             assert not done.stdout, f"the real secret '{name}' stands in {done.stdout}"
         alive = [e for e in self.home.list() if e["state"] not in ("ended", "lost")]
         assert not alive, f"still alive: {alive}"
-        left = [n for p, n in ((p, memory.processes()[p][1]) for p in memory.descendants(os.getpid()))
-                if n.startswith(("bot-bottle", "qemu-system", "bottle-init", ".bottle-init"))]
-        assert not left, f"still running: {left}"
+        deadline = time.monotonic() + END_SECONDS
+        while self._parts() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not self._parts(), f"still running: {self._parts()}"
+
+    @staticmethod
+    def _parts():
+        table = memory.processes()
+        return [table[p][1] for p in memory.descendants(os.getpid(), table)
+                if table[p][1].startswith(("bot-bottle", "qemu-system", "bottle-init", ".bottle-init"))]
 
 
 # What the demo prints, in this order: (line, method).

@@ -12,7 +12,7 @@ OVERLAP = 4096
 
 
 def processes():
-    """{pid: (parent, name)} of everything in /proc."""
+    """{pid: (parent, name)} of everything in /proc that still runs."""
     found = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -23,6 +23,8 @@ def processes():
         except OSError:
             continue
         head, _, tail = stat.rpartition(")")
+        if tail.split()[0] in ("Z", "X"):
+            continue
         found[int(entry)] = (int(tail.split()[1]), head.split("(", 1)[1])
     return found
 
