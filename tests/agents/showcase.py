@@ -87,7 +87,8 @@ class Showcase:
             event = self.rig.events.wait("model", seconds=AGENT_SECONDS, where=lambda e: (e["step"] or 0) > after
                                          or e["note"].startswith("SCENARIO FAILED"))
         except AssertionError as e:
-            raise AssertionError(f"{e}\nthe bottle says:\n{self.bottle.output()}") from None
+            raise AssertionError(f"{str(e)[:3000]}\nthe bottle says:\n{self.bottle.output()}\nits audit ends:\n"
+                                 + "\n".join(map(str, self.bottle.audit()[-10:]))) from None
         finally:
             stop.set()
         if event["step"] == 99 or event["note"].startswith("SCENARIO FAILED"):
