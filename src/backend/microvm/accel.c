@@ -17,17 +17,19 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "store/store.h"
 
-#define ACCEL_FILE_MAX   2048
-#define ACCEL_MODEL_MAX  128
-#define ACCEL_MEMORY     (256ULL * 1024 * 1024)
-#define ACCEL_HELLO      "bot-bottle: hello" /* guest/boot.c, bb.probe=1 */
-#define ACCEL_CONSOLE    16384
-#define ACCEL_PROVED_TAG "proved\n"
-#define CPUINFO_MAX      (4 * 1024 * 1024)
+#define ACCEL_FILE_MAX    2048
+#define ACCEL_MODEL_MAX   128
+#define ACCEL_MEMORY      (256ULL * 1024 * 1024)
+#define ACCEL_HELLO       "bot-bottle: hello" /* guest/boot.c, bb.probe=1 */
+#define ACCEL_CONSOLE     16384
+#define PROVED_WORD       "proved " /* and how long it took, ms */
+#define ACCEL_SECONDS_MAX 120ULL
+#define CPUINFO_MAX       (4 * 1024 * 1024)
 
 /* What a verdict holds for: one line. */
 static char *verdict_key(const struct image *img)
@@ -52,7 +54,17 @@ static char *verdict_path(void)
 	return cache == NULL ? NULL : bb_text_printf("%s/kvm-verdict", cache);
 }
 
-enum accel_memory accel_recall(const struct image *img, char *ret_why, size_t cap)
+/* "proved 1234": 0 and the time, or -EINVAL. */
+static int parse_proved(struct bb_view v, uint64_t *ret_ms)
+{
+	size_t n = strlen(PROVED_WORD);
+
+	if (v.n <= n || memcmp(v.p, PROVED_WORD, n) != 0)
+		return -EINVAL;
+	return bb_num_parse_u64(bb_view_from(v, n), ACCEL_SECONDS_MAX * 1000, ret_ms);
+}
+
+enum accel_memory accel_recall(const struct image *img, uint64_t *ret_ms, char *ret_why, size_t cap)
 {
 	BB_AUTO_FREE char *path = verdict_path();
 	BB_AUTO_FREE char *key = verdict_key(img);
@@ -65,12 +77,25 @@ enum accel_memory accel_recall(const struct image *img, char *ret_why, size_t ca
 	if (rest.n <= strlen(key) || memcmp(rest.p, key, strlen(key)) != 0)
 		return ACCEL_UNKNOWN;
 	rest = bb_view_from(rest, strlen(key));
-	if (bb_view_eq_str(rest, ACCEL_PROVED_TAG))
-		return ACCEL_PROVED;
 	if (rest.n > 0 && rest.p[rest.n - 1] == '\n')
 		rest.n--;
+	if (parse_proved(rest, ret_ms) == 0)
+		return ACCEL_PROVED;
 	(void)bb_text_escape(ret_why, cap, rest, cap);
 	return ACCEL_FAILED;
+}
+
+/* How long a guest may take for the proof: five seconds, or what the operator of a slow host says.
+ */
+static uint64_t proof_ms(void)
+{
+	const char *text = getenv("BOT_BOTTLE_KVM_SECONDS");
+	uint64_t seconds = 0;
+
+	if (text == NULL || bb_num_parse_u64(bb_view_str(text), ACCEL_SECONDS_MAX, &seconds) < 0 ||
+	    seconds == 0)
+		return ACCEL_PROOF_MS;
+	return seconds * 1000;
 }
 
 static void accel_remember(const struct image *img, const char *text)
@@ -107,7 +132,7 @@ enum hello {
 /* Reads the console until it says hello, ends, or time is up. */
 static enum hello wait_hello(int console, const struct jail *jail, struct bb_buf *text)
 {
-	uint64_t deadline_ms = bb_clock_ms() + ACCEL_PROOF_MS;
+	uint64_t deadline_ms = bb_clock_ms() + proof_ms();
 
 	for (;;) {
 		struct pollfd p[] = { { .fd = console, .events = POLLIN },
@@ -128,8 +153,9 @@ static enum hello wait_hello(int console, const struct jail *jail, struct bb_buf
 	}
 }
 
-/* 0 when the guest said hello; else negative, with the reason in why. */
-static int accel_prove(const struct qemu *q, const struct image *img, char *why, size_t cap)
+/* 0 and the time it took when the guest said hello; else negative, with the reason in why. */
+static int accel_prove(const struct qemu *q, const struct image *img, uint64_t *ret_ms, char *why,
+		       size_t cap)
 {
 	struct vmm_plan plan = { .name = "kvm-proof",
 				 .qemu = q,
@@ -149,6 +175,7 @@ static int accel_prove(const struct qemu *q, const struct image *img, char *why,
 	struct jail *jail = NULL;
 	struct bb_err err = { 0 };
 	char words[256];
+	uint64_t started_ms = bb_clock_ms();
 	enum hello hello;
 	int pair[2];
 
@@ -169,22 +196,28 @@ static int accel_prove(const struct qemu *q, const struct image *img, char *why,
 	(void)close(bb_take_fd(&theirs)); /* so that the console ends with the guest */
 	hello = bb_fd_set_nonblock(ours, 1) < 0 ? HELLO_LATE : wait_hello(ours, jail, &console);
 	jail_free(jail);
+	*ret_ms = bb_clock_ms() - started_ms;
 	if (hello == HELLO_SAID)
 		return 0;
 	last_line(&console, words, sizeof(words));
-	(void)snprintf(why, cap, "under KVM a guest %s%s%.80s",
-		       hello == HELLO_ENDED ? "ended before its hello" : "said no hello within 5 s",
-		       words[0] == '\0' ? "" : "; last words: ", words);
+	if (hello == HELLO_ENDED)
+		(void)snprintf(why, cap, "under KVM a guest ended before its hello");
+	else
+		(void)snprintf(why, cap, "under KVM a guest said no hello within %u s",
+			       (unsigned)(proof_ms() / 1000));
+	if (words[0] != '\0')
+		(void)snprintf(why + strlen(why), cap - strlen(why), "; last words: %.80s", words);
 	return -ETIMEDOUT;
 }
-_Static_assert(ACCEL_PROOF_MS == 5000, "the sentence above names the time");
 
 /* KVM is there to try: recall or prove. True: use it. */
-static bool accel_settle(const struct qemu *q, const struct image *img, char *why, size_t cap)
+static bool accel_settle(const struct qemu *q, const struct image *img, uint64_t *ret_ms, char *why,
+			 size_t cap)
 {
 	BB_AUTO_FREE char *line = NULL;
+	bool is_proved;
 
-	switch (accel_recall(img, why, cap)) {
+	switch (accel_recall(img, ret_ms, why, cap)) {
 	case ACCEL_PROVED:
 		return true;
 	case ACCEL_FAILED:
@@ -192,14 +225,12 @@ static bool accel_settle(const struct qemu *q, const struct image *img, char *wh
 	case ACCEL_UNKNOWN:
 		break;
 	}
-	if (accel_prove(q, img, why, cap) == 0) {
-		accel_remember(img, ACCEL_PROVED_TAG);
-		return true;
-	}
-	line = bb_text_printf("%s\n", why);
+	is_proved = accel_prove(q, img, ret_ms, why, cap) == 0;
+	line = is_proved ? bb_text_printf(PROVED_WORD "%llu\n", (unsigned long long)*ret_ms)
+			 : bb_text_printf("%s\n", why);
 	if (line != NULL)
 		accel_remember(img, line);
-	return false;
+	return is_proved;
 }
 
 int accel_choose(enum accel_wish wish, const struct qemu *q, const struct image *img,
@@ -211,7 +242,8 @@ int accel_choose(enum accel_wish wish, const struct qemu *q, const struct image 
 	*ret = (struct accel){ 0 };
 	if (wish != ACCEL_TCG) {
 		kvm_look(&kvm_host_paths, &look);
-		if (look.finding == KVM_OPENS && accel_settle(q, img, why, sizeof(why))) {
+		if (look.finding == KVM_OPENS &&
+		    accel_settle(q, img, &ret->proof_ms, why, sizeof(why))) {
 			ret->uses_kvm = true;
 			(void)snprintf(ret->note, sizeof(ret->note), "kvm");
 			return 0;

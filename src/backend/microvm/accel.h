@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "backend/microvm/kvm.h"
 #include "backend/microvm/qemu.h"
@@ -13,7 +14,8 @@
 
 struct accel {
 	bool uses_kvm;
-	char note[256]; /* "kvm", "tcg (no /dev/kvm)" */
+	uint64_t proof_ms; /* how long the proof's guest took; only with uses_kvm */
+	char note[256];    /* "kvm", "tcg (no /dev/kvm)" */
 };
 
 enum accel_wish {
@@ -28,10 +30,12 @@ enum accel_memory {
 	ACCEL_PROVED,
 	ACCEL_FAILED,
 };
-enum accel_memory accel_recall(const struct image *img, char *ret_why, size_t cap);
+enum accel_memory accel_recall(const struct image *img, uint64_t *ret_ms, char *ret_why,
+			       size_t cap);
 
-/* Boots a guest under KVM when nothing is remembered (up to ACCEL_PROOF_MS), and remembers the
- * outcome. 0, or with ACCEL_KVM an error that says why KVM cannot be had. */
+/* Boots a guest under KVM when nothing is remembered (up to ACCEL_PROOF_MS, or
+ * BOT_BOTTLE_KVM_SECONDS), and remembers the outcome. 0, or with ACCEL_KVM an error that says why
+ * KVM cannot be had. */
 int accel_choose(enum accel_wish wish, const struct qemu *q, const struct image *img,
 		 struct accel *ret, struct bb_err *err);
 

@@ -94,6 +94,7 @@ static void check_proof(struct preflight *p, struct backend_check *c)
 {
 	char why[200] = "";
 	enum accel_memory memory;
+	uint64_t ms = 0;
 
 	if (p->accel.note[0] != '\0' || p->image == NULL || p->qemu == NULL) {
 		(void)snprintf(c->text, sizeof(c->text), "%s",
@@ -102,10 +103,11 @@ static void check_proof(struct preflight *p, struct backend_check *c)
 	}
 	if (p->deep && accel_choose(ACCEL_ANY, p->qemu, p->image, &p->accel, NULL) == 0)
 		(void)snprintf(why, sizeof(why), "%.199s", p->accel.note);
-	memory = accel_recall(p->image, why, sizeof(why));
+	memory = accel_recall(p->image, &ms, why, sizeof(why));
 	if (memory == ACCEL_PROVED) {
 		(void)snprintf(c->text, sizeof(c->text),
-			       "a guest said hello under KVM since this host booted");
+			       "a guest said hello under KVM after %llu ms",
+			       (unsigned long long)ms);
 		(void)snprintf(p->accel.note, sizeof(p->accel.note), "kvm");
 	} else if (memory == ACCEL_FAILED) {
 		c->state = BACKEND_CHECK_WARN;

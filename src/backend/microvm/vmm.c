@@ -8,12 +8,10 @@
 
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/text.h"
-#include "store/store.h"
 
 #define VMM_UID 1000
 #define VMM_OVERHEAD      \
@@ -23,19 +21,19 @@
 #define VMM_FIXED_MOUNTS 4
 #define VMM_FDS          (SHAPE_FD_LAYER + IMAGE_LAYERS_MAX)
 #define KVM_DEVICE       "/dev/kvm"
+#define KVM_OWN_DIR      "/dev/bot-bottle"
+#define KVM_OWN_NODE     KVM_OWN_DIR "/kvm"
 #define KVM_OPEN_TO_ALL  0666
 
 /*
  * Root's jail runs under ids that own nothing, so the usual mode of the device shuts it out. A
  * second node of the same device, open to all but in a directory that is root's alone, is what gets
- * bound in. An ordinary user keeps the group that opens the device. On the heap, or NULL with err
+ * bound in. It lies in /dev, the one place that is surely not mounted "nodev", and goes with the
+ * next boot. An ordinary user keeps the group that opens the device. On the heap, or NULL with err
  * set.
  */
 static char *kvm_node(struct bb_err *err)
 {
-	BB_AUTO_FREE char *cache = NULL;
-	BB_AUTO_FREE char *dir = NULL;
-	BB_AUTO_FREE char *node = NULL;
 	struct stat host, st;
 
 	if (stat(KVM_DEVICE, &host) < 0) {
@@ -44,21 +42,23 @@ static char *kvm_node(struct bb_err *err)
 	}
 	if (geteuid() != 0 || (host.st_mode & KVM_OPEN_TO_ALL) == KVM_OPEN_TO_ALL)
 		return strdup(KVM_DEVICE);
-	cache = store_cache_dir(err);
-	dir = cache == NULL ? NULL : bb_text_printf("%s/devices", cache);
-	node = dir == NULL ? NULL : bb_text_printf("%s/kvm", dir);
-	if (node == NULL || bb_path_mkdirs(dir, 0700, err) < 0)
+	if (bb_path_mkdirs(KVM_OWN_DIR, 0700, err) < 0)
 		return NULL;
-	if (lstat(node, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == host.st_rdev &&
-	    (st.st_mode & 07777) == KVM_OPEN_TO_ALL)
-		return bb_take_ptr(&node);
-	(void)unlink(node); /* a node of another boot */
-	if (mknod(node, S_IFCHR | KVM_OPEN_TO_ALL, host.st_rdev) < 0 ||
-	    chmod(node, KVM_OPEN_TO_ALL) < 0) {
-		(void)bb_err_errno(err, "cannot make a device node '%s'", node);
+	if (lstat(KVM_OWN_DIR, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != 0 ||
+	    (st.st_mode & 077) != 0) {
+		(void)bb_err_set(err, -EPERM, "'" KVM_OWN_DIR "' is not root's alone; remove it");
 		return NULL;
 	}
-	return bb_take_ptr(&node);
+	if (lstat(KVM_OWN_NODE, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == host.st_rdev &&
+	    (st.st_mode & 07777) == KVM_OPEN_TO_ALL)
+		return strdup(KVM_OWN_NODE);
+	(void)unlink(KVM_OWN_NODE); /* half made */
+	if (mknod(KVM_OWN_NODE, S_IFCHR | KVM_OPEN_TO_ALL, host.st_rdev) < 0 ||
+	    chmod(KVM_OWN_NODE, KVM_OPEN_TO_ALL) < 0) {
+		(void)bb_err_errno(err, "cannot make a device node '" KVM_OWN_NODE "'");
+		return NULL;
+	}
+	return strdup(KVM_OWN_NODE);
 }
 
 static size_t vmm_mounts(const struct qemu *q, const char *kvm, struct jail_mount *m)
