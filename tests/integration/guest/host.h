@@ -12,7 +12,7 @@
 #include "mux/mux.h"
 #include "mux/proto.h"
 
-#define HOST_WAIT_MS 20000
+#define HOST_WAIT_MS 60000
 
 struct host_stream {
 	struct host *host;
