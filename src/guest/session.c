@@ -237,16 +237,23 @@ static void session_write_input(struct session *s)
 	}
 }
 
-static void session_on_in(void *arg, int events)
+/* Writes what waits, then asks for the frames that were left in the streams meanwhile: nothing else
+ * would, when the host has used up its credit. */
+static void session_take_input(struct session *s)
 {
-	struct session *s = arg;
-
-	(void)events; /* write() says what it is */
 	session_write_input(s);
 	for (struct attach *a = s->attached, *next; a != NULL; a = next) {
 		next = a->next;
 		attach_input(a); /* may lose and free this attachment, never another */
 	}
+}
+
+static void session_on_in(void *arg, int events)
+{
+	struct session *s = arg;
+
+	(void)events; /* write() says what it is */
+	session_take_input(s);
 	session_collect(s);
 }
 
@@ -338,9 +345,9 @@ static void session_read_status(struct session *s)
 	}
 	s->state = SESSION_RUNNING;
 	attach_session_changed(s);
-	session_write_input(s);
 	poll_set(&s->guest->loop, &s->out, POLL_READ);
 	poll_set(&s->guest->loop, &s->err, POLL_READ);
+	session_take_input(s);
 }
 
 static void session_on_status(void *arg, int events)
