@@ -35,12 +35,13 @@ static bool holds_bottles(const char *dir)
 int cli_workspace_check(const char *dir, char **ret, struct bb_err *err)
 {
 	BB_AUTO_FREE char *real = realpath(dir == NULL ? "." : dir, NULL);
+	BB_AUTO_FREE char *real_home = NULL;
 	const char *home = getenv("HOME");
-	BB_AUTO_FREE char *real_home = home == NULL ? NULL : realpath(home, NULL);
 	struct stat st;
 
 	if (real == NULL || stat(real, &st) < 0)
 		return bb_err_errno(err, "--cwd: cannot use '%s'", dir == NULL ? "." : dir);
+	real_home = home == NULL ? NULL : realpath(home, NULL);
 	if (!S_ISDIR(st.st_mode))
 		return bb_err_set(err, BB_E_USAGE, "--cwd: '%s' is not a directory", real);
 	if (strcmp(real, "/") == 0)
