@@ -202,7 +202,7 @@ int tls_connect(struct tls_client *client, int fd, const char *name, struct tls_
 	 * and a wildcard stands for one whole label. */
 	SSL_set_hostflags(c->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
 					  X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-	if (SSL_set1_host(c->ssl, name) != 1 || SSL_set_tlsext_host_name(c->ssl, name) != 1) {
+	if (SSL_set1_host(c->ssl, name) != 1 || SSL_set_tlsext_host_name(c->ssl, c->name) != 1) {
 		tls_conn_free(c);
 		return tls_err(err, -ENOMEM, "cannot make a TLS connection");
 	}

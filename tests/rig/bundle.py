@@ -197,7 +197,9 @@ class Bundle:
                 os.dup2(theirs.fileno(), 3)
         self.processes[name] = subprocess.Popen(
             [path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, close_fds=False,
-            preexec_fn=place, cwd="/", env={"BOT_BOTTLE_LOG": os.environ.get("BOT_BOTTLE_LOG", "warn")})
+            preexec_fn=place, cwd="/", env={"BOT_BOTTLE_LOG": os.environ.get("BOT_BOTTLE_LOG", "warn"),
+                                 "ASAN_OPTIONS": "detect_leaks=0",  # it cannot look around in the sandbox
+                                 "UBSAN_OPTIONS": "halt_on_error=1"})
         theirs.close()
         log.close()
         self.links[name] = ours
@@ -257,6 +259,8 @@ class Bundle:
             except subprocess.TimeoutExpired:
                 p.kill()
                 p.wait()
+        if self.log().find("Sanitizer") >= 0 or self.log().find("runtime error") >= 0:
+            raise AssertionError(self.log())
         for name in os.listdir(self.home):
             os.unlink(os.path.join(self.home, name))
         os.rmdir(self.home)
