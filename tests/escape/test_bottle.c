@@ -28,8 +28,7 @@
 
 #include "attacks.h"
 #include "base/cleanup.h"
-#include "sys/linux/filter.h"
-#include "sys/linux/jail_impl.h"
+#include "sys/linux/filters.h"
 
 enum place {
 	PLAIN,
@@ -163,15 +162,11 @@ static int isolate(void)
 
 static void run_beside(enum place place, char *const *env, struct bb_buf *out)
 {
-	FILTER_AUTO_PROGRAM struct filter_program calls = { 0 };
-	FILTER_AUTO_PROGRAM struct filter_program refusals = { 0 };
 	char *const argv[] = { (char *)(uintptr_t) "probe", (char *)(uintptr_t) "attack",
 			       (char *)(uintptr_t)(place == PLAIN ? "plain" : "isolated"), NULL };
-	struct bb_err err = { 0 };
 	int ends[2], status;
 	pid_t pid;
 
-	assert_int_equal(jail_filter_build(JAIL_FILTER_GUEST, &calls, &refusals, &err), 0);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	pid = fork();
 	assert_true(pid >= 0);
@@ -179,8 +174,10 @@ static void run_beside(enum place place, char *const *env, struct bb_buf *out)
 		(void)dup2(ends[1], 1);
 		if (place != PLAIN && isolate() < 0)
 			_exit(126);
-		if (place == FILTERED && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-					  filter_load(&refusals) < 0 || filter_load(&calls) < 0))
+		if (place == FILTERED &&
+		    (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+		     filter_load(&filters_jail_refusals[JAIL_FILTER_GUEST]) < 0 ||
+		     filter_load(&filters_jail_calls[JAIL_FILTER_GUEST]) < 0))
 			_exit(125);
 		(void)execve(arena_probe(), argv, env);
 		_exit(127);

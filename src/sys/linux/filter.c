@@ -1,12 +1,9 @@
-/* seccomp programs out of tables; see filter.h. */
+/* seccomp programs out of tables, by libseccomp; see filter.h. */
 #include "sys/linux/filter.h"
 
-#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -136,24 +133,6 @@ int filter_build(const struct filter_rule *const *tables, enum filter_verdict ot
 
 void filter_done(struct filter_program *program)
 {
-	free(program->code);
+	free((void *)(uintptr_t)program->code);
 	*program = (struct filter_program){ 0 };
-}
-
-int filter_load(const struct filter_program *program)
-{
-	struct sock_fprog prog = { .len = program->count, .filter = program->code };
-
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
-		return -errno;
-	return 0;
-}
-
-int filter_load_listener(const struct filter_program *program)
-{
-	struct sock_fprog prog = { .len = program->count, .filter = program->code };
-	long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
-			  &prog);
-
-	return fd < 0 ? -errno : (int)fd;
 }

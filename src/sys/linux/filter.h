@@ -1,7 +1,8 @@
 /*
  * seccomp filters from tables. A filter is one allow-list (what is not named fails with an error
  * number) and, where an argument decides, a second list that only refuses: the kernel runs both
- * and the stricter verdict holds. Only this folder includes <seccomp.h>.
+ * and the stricter verdict holds. Only filter.c includes <seccomp.h>; programs link what it made at
+ * build time (filters.h), not it.
  */
 #ifndef BB_SYS_LINUX_FILTER_H
 #define BB_SYS_LINUX_FILTER_H
@@ -43,16 +44,19 @@ struct filter_rule {
 };
 
 struct filter_program {
-	struct sock_filter *code; /* owned */
+	const struct sock_filter *code; /* owned where it was built */
 	unsigned short count;
 };
 
-/* Builds one program from tables (NULL-terminated array); `otherwise` and its error are the verdict
- * for calls no rule matches. Another architecture, x32 included, kills the process. */
+/* filter.c, with libseccomp: builds one program from tables (NULL-terminated array); `otherwise`
+ * and its error are the verdict for calls no rule matches. Another architecture, x32 included,
+ * kills the process. */
 int filter_build(const struct filter_rule *const *tables, enum filter_verdict otherwise, int error,
 		 struct filter_program *ret, struct bb_err *err);
 void filter_done(struct filter_program *program);
-/* Loads; needs no_new_privs. No allocation: may be called between fork and exec. 0 or -errno. */
+
+/* filter_load.c. Loads; needs no_new_privs. No allocation: may be called between fork and exec. 0
+ * or -errno. */
 int filter_load(const struct filter_program *program);
 /* Loads with a listener for FILTER_NOTIFY; its descriptor or -errno. */
 int filter_load_listener(const struct filter_program *program);

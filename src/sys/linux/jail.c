@@ -43,8 +43,6 @@ static void work_done(struct jail_work *w)
 	for (size_t i = 0; w->sources != NULL && i < w->plan->mount_count; i++)
 		free(w->sources[i]);
 	free(w->sources);
-	filter_done(&w->calls);
-	filter_done(&w->refusals);
 	bb_cleanup_fd(&w->null_fd);
 	bb_cleanup_fd(&w->control_fd);
 }
@@ -271,11 +269,6 @@ static int prepare(struct jail_work *w, struct bb_err *err)
 	r = resolve_sources(w, err);
 	if (r < 0)
 		return r;
-	if (!w->probe_only && w->plan->filter != JAIL_FILTER_NONE) {
-		r = jail_filter_build(w->plan->filter, &w->calls, &w->refusals, err);
-		if (r < 0)
-			return bb_err_wrap(err, "jail '%s'", w->plan->name);
-	}
 	w->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (w->null_fd < 0)
 		return bb_err_errno(err, "cannot open '/dev/null'");

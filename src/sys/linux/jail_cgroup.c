@@ -134,6 +134,18 @@ static bool set_v2(const char *dir, const struct jail_limits *limits)
 	return limits->pids == 0 || write_number(dir, "pids.max", limits->pids) == 0;
 }
 
+/* Does the group hand down both controllers we use? Hybrid hosts have an empty version 2. */
+static bool has_controllers(const char *dir)
+{
+	char path[CGROUP_PATH_MAX + 64], words[512];
+	BB_AUTO_FCLOSE FILE *f = NULL;
+
+	(void)snprintf(path, sizeof(path), "%s/cgroup.controllers", dir);
+	f = fopen(path, "re");
+	return f != NULL && fgets(words, sizeof(words), f) != NULL &&
+	       strstr(words, "memory") != NULL && strstr(words, "pids") != NULL;
+}
+
 /* From our own group upwards: the first that lets us make a child with both controllers. */
 static void make_v2(const char *name, const struct jail_limits *limits, struct jail_cgroup *ret)
 {
@@ -146,7 +158,7 @@ static void make_v2(const char *name, const struct jail_limits *limits, struct j
 		char *slash;
 
 		if (snprintf(parent, sizeof(parent), "%s%s", mnt, own) < (int)sizeof(parent) &&
-		    enter_shared(parent, true) &&
+		    has_controllers(parent) && enter_shared(parent, true) &&
 		    snprintf(dir, sizeof(dir), "%s/bot-bottle-%s", parent, name) <
 			    (int)sizeof(dir) &&
 		    make_group(dir)) {

@@ -25,6 +25,7 @@
 #include "base/cleanup.h"
 #include "sys/linux/caps.h"
 #include "sys/linux/fdset.h"
+#include "sys/linux/filters.h"
 #include "sys/linux/jail_impl.h"
 #include "sys/linux/process.h"
 #include "sys/loopback.h"
@@ -196,6 +197,7 @@ static int send_listener(const struct jail_work *w, int listener, struct bb_err 
 static int seal(const struct jail_work *w, struct bb_err *err)
 {
 	struct pollfd parent = { .fd = w->control_fd, .events = 0 };
+	enum jail_filter filter = w->plan->filter;
 	int r;
 
 	/* getppid() is 0 here, the parent being outside: a closed socket says whether it died
@@ -206,19 +208,17 @@ static int seal(const struct jail_work *w, struct bb_err *err)
 		return bb_err_set(err, BB_E_PART, "the parent is gone");
 	report(w, JAIL_MESSAGE_EXECUTING, NULL);
 
-	if (w->calls.count == 0)
+	if (filter >= JAIL_FILTER_NUM_BUILT)
 		return 0;
-	if (w->refusals.count > 0) {
-		r = filter_load(&w->refusals);
-		if (r < 0)
-			return bb_err_set(err, r, "seccomp: %s", bb_err_name(r));
-	}
-	if (w->plan->filter == JAIL_FILTER_VMM) {
-		r = filter_load_listener(&w->calls);
+	r = filter_load(&filters_jail_refusals[filter]);
+	if (r < 0)
+		return bb_err_set(err, r, "seccomp: %s", bb_err_name(r));
+	if (filter == JAIL_FILTER_VMM) {
+		r = filter_load_listener(&filters_jail_calls[filter]);
 		return r < 0 ? bb_err_set(err, r, "seccomp listener: %s", bb_err_name(r))
 			     : send_listener(w, r, err);
 	}
-	r = filter_load(&w->calls);
+	r = filter_load(&filters_jail_calls[filter]);
 	return r < 0 ? bb_err_set(err, r, "seccomp: %s", bb_err_name(r)) : 0;
 }
 

@@ -19,7 +19,6 @@
 #define BB_SYS_LINUX_JAIL_IMPL_H
 
 #include "sys/jail.h"
-#include "sys/linux/filter.h"
 
 #define JAIL_MAP_MAX     128
 #define JAIL_CGROUPS_MAX 2
@@ -58,8 +57,6 @@ struct jail_work {
 	const struct jail_plan *plan;
 	char **sources; /* one a mount: resolved host path, NULL for none or a skipped one */
 	struct jail_ids ids;
-	struct filter_program calls;    /* the allow-list */
-	struct filter_program refusals; /* by argument; may be empty */
 	struct jail_go go;
 	bool probe_only; /* end with 0 where the program would be executed */
 	int control_fd;  /* child's end, SOCK_SEQPACKET */
@@ -94,10 +91,6 @@ int jail_mounts_build(const struct jail_work *w, struct bb_err *err);
 
 /* jail_child.c; never returns. */
 _Noreturn void jail_child_run(struct jail_work *w);
-
-/* jail_filter.c */
-int jail_filter_build(enum jail_filter kind, struct filter_program *ret_calls,
-		      struct filter_program *ret_refusals, struct bb_err *err);
 
 /* jail_cgroup.c. Best effort by nature: has_* say what is enforced; never fails a start. */
 void jail_cgroup_make(const char *name, const struct jail_limits *limits, struct jail_cgroup *ret);

@@ -19,8 +19,8 @@
 #include "base/log.h"
 #include "sys/linux/caps.h"
 #include "sys/linux/fdset.h"
+#include "sys/linux/filters.h"
 #include "sys/linux/landlock.h"
-#include "sys/linux/sandbox_calls.h"
 
 #define PROFILE_PATHS_MAX 8
 
@@ -144,34 +144,14 @@ static int lock_files(const struct profile *p, int dir_fd, bool *ret_has_landloc
 
 static int lock_calls(enum sandbox_profile profile, bool has_landlock, struct bb_err *err)
 {
-	/* Without Landlock a profile that needs it loses the calls that open (see above). */
-	static const struct filter_rule no_open[] = {
-		{ .call = "open", .verdict = FILTER_ERRNO, .error = EACCES },
-		{ .call = "openat", .verdict = FILTER_ERRNO, .error = EACCES },
-		{ .call = "openat2", .verdict = FILTER_ERRNO, .error = EACCES },
-		{ .call = NULL },
-	};
-	static const struct filter_rule *const no_open_tables[] = { no_open, NULL };
-	FILTER_AUTO_PROGRAM struct filter_program program = { 0 };
-	FILTER_AUTO_PROGRAM struct filter_program extra = { 0 };
-	bool is_blind = profiles[profile].needs_landlock && !has_landlock;
-	int r;
+	int r = 0;
 
-	r = filter_build(sandbox_calls[profile], FILTER_ERRNO, EPERM, &program, err);
-	if (r < 0)
-		return r;
-	if (is_blind) {
-		r = filter_build(no_open_tables, FILTER_ALLOW, 0, &extra, err);
-		if (r < 0)
-			return r;
-		r = prctl(PR_SET_SECCOMP, 2, &(struct sock_fprog){ extra.count, extra.code }, 0, 0);
-		if (r < 0)
-			return bb_err_errno(err, "sandbox: seccomp");
-	}
-	r = prctl(PR_SET_SECCOMP, 2, &(struct sock_fprog){ program.count, program.code }, 0, 0);
-	if (r < 0)
-		return bb_err_errno(err, "sandbox: seccomp");
-	return 0;
+	/* Without Landlock a profile that needs it loses the calls that open (see above). */
+	if (profiles[profile].needs_landlock && !has_landlock)
+		r = filter_load(&filters_no_open);
+	if (r == 0)
+		r = filter_load(&filters_sandbox[profile]);
+	return r < 0 ? bb_err_set(err, r, "sandbox: seccomp: %s", bb_err_name(r)) : 0;
 }
 
 int sandbox_lock(enum sandbox_profile profile, int dir_fd, struct bb_err *err)

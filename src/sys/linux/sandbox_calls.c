@@ -366,3 +366,10 @@ const struct filter_rule *const sandbox_calls[SANDBOX_NUM_PROFILES][SANDBOX_TABL
 			      monitor },
 	[SANDBOX_ARCHIVE] = { common, never, sanitizer, sync_files, trees },
 };
+
+const struct filter_rule sandbox_no_open[] = {
+	{ .call = "open", .verdict = FILTER_ERRNO, .error = EACCES },
+	{ .call = "openat", .verdict = FILTER_ERRNO, .error = EACCES },
+	{ .call = "openat2", .verdict = FILTER_ERRNO, .error = EACCES },
+	END,
+};

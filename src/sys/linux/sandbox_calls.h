@@ -10,4 +10,7 @@
 /* The tables of a profile, NULL-terminated. What none of them names fails with EPERM. */
 extern const struct filter_rule *const sandbox_calls[SANDBOX_NUM_PROFILES][SANDBOX_TABLES_MAX];
 
+/* Refuses every open with EACCES; added where a profile's Landlock is missing. */
+extern const struct filter_rule sandbox_no_open[];
+
 #endif

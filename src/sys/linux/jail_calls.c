@@ -17,7 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "sys/linux/jail_impl.h"
+#include "sys/linux/jail_calls.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
@@ -514,19 +514,12 @@ static const struct filter_rule vmm_exec[] = {
 	END,
 };
 
-int jail_filter_build(enum jail_filter kind, struct filter_program *ret_calls,
-		      struct filter_program *ret_refusals, struct bb_err *err)
-{
-	const struct filter_rule *const guest_calls[] = { common, guest, refused, NULL };
-	const struct filter_rule *const guest_refusals[] = { by_argument, NULL };
-	const struct filter_rule *const vmm_calls[] = { common, vmm_exec, refused, NULL };
-	const struct filter_rule *const vmm_refusals[] = { vmm_refused, NULL };
-	bool is_guest = kind == JAIL_FILTER_GUEST;
-	int r = filter_build(is_guest ? guest_calls : vmm_calls, FILTER_ERRNO, ENOSYS, ret_calls,
-			     err);
+const struct filter_rule *const jail_calls[JAIL_FILTER_NUM_BUILT][JAIL_TABLES_MAX] = {
+	[JAIL_FILTER_GUEST] = { common, guest, refused },
+	[JAIL_FILTER_VMM] = { common, vmm_exec, refused },
+};
 
-	if (r < 0)
-		return r;
-	return filter_build(is_guest ? guest_refusals : vmm_refusals, FILTER_ALLOW, 0, ret_refusals,
-			    err);
-}
+const struct filter_rule *const jail_refusals[JAIL_FILTER_NUM_BUILT][JAIL_TABLES_MAX] = {
+	[JAIL_FILTER_GUEST] = { by_argument },
+	[JAIL_FILTER_VMM] = { vmm_refused },
+};
