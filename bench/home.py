@@ -32,8 +32,9 @@ class Home:
         self.root = os.path.join(self.path, "root")
         for name in ("root/bottles", "root/agents", "run"):
             os.makedirs(os.path.join(self.path, name), mode=0o700)
+        self.agent = "bench" + os.urandom(3).hex()  # names what is ours, whatever else runs here
         self.write("bottles/bench.md", "---\negress:\n  routes:\n    - host: example.com\n---\n")
-        self.write("agents/bench.md", "---\nbottle: bench\n---\n")
+        self.write(f"agents/{self.agent}.md", "---\nbottle: bench\n---\n")
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("BOT_BOTTLE_")}
         self.env.update(BOT_BOTTLE_HOME=self.root, XDG_RUNTIME_DIR=os.path.join(self.path, "run"))
 
@@ -42,7 +43,7 @@ class Home:
             f.write(text)
 
     def start(self, *command, **more):
-        argv = [BOT_BOTTLE, "start", "bench", "--backend", "namespace", "--image", "host", "--headless", "--",
+        argv = [BOT_BOTTLE, "start", self.agent, "--backend", "namespace", "--image", "host", "--headless", "--",
                 *command]
         return subprocess.Popen(argv, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, **more)
@@ -52,17 +53,24 @@ class Home:
                               text=True, check=False)
 
     def processes(self):
-        """{pid: command line} of the parts of bottles of this home, by their environment and parents."""
-        found = {}
-        for pid in filter(str.isdigit, os.listdir("/proc")):
+        """{pid: command line} of everything that has this home in its environment, or an ancestor that has."""
+        found, parents = {}, {}
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
             try:
+                with open(f"/proc/{pid}/stat", "rb") as f:
+                    state, parent = f.read().rsplit(b")", 1)[1].split()[:2]
+                with open(f"/proc/{pid}/environ", "rb") as f:
+                    is_ours = self.path.encode() in f.read()
                 with open(f"/proc/{pid}/cmdline", "rb") as f:
                     line = f.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-                exe = os.readlink(f"/proc/{pid}/exe")
             except OSError:
                 continue
-            if exe.startswith(PROGRAMS + "/bot"):
-                found[int(pid)] = line
+            parents[pid] = (int(parent), line)
+            if is_ours and state not in (b"Z", b"X") and pid != os.getpid():
+                found[pid] = line
+        for pid, (parent, line) in parents.items():
+            if parent in found:
+                found[pid] = line
         return found
 
     def leftovers(self):
@@ -74,7 +82,7 @@ class Home:
         with open("/proc/net/unix", encoding="utf-8") as f:
             left += [f"socket {line.strip()}" for line in f if self.path in line]
         for folder, names, _ in os.walk("/sys/fs/cgroup"):
-            left += [f"cgroup {os.path.join(folder, n)}" for n in names if n.startswith(("bot-bottle", "bench-"))]
+            left += [f"cgroup {os.path.join(folder, n)}" for n in names if n.startswith(f"bot-bottle-{self.agent}")]
         return left
 
     def close(self):

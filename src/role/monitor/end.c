@@ -54,8 +54,9 @@ void end_tear_down(struct monitor *m)
 	m->ending.is_torn_down = true;
 	if (m->phase != MONITOR_ENDING)
 		monitor_set_phase(m, MONITOR_ENDING);
-	guest_destroy(m);
+	/* The parts finish while the cage is being taken down. */
 	parts_shutdown(m);
+	guest_destroy(m);
 	arm(m, END_PARTS_MS);
 	end_part_gone(m);
 }

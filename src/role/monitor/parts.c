@@ -273,8 +273,9 @@ static int start_guest(struct monitor *m, int channel_egress_fd, struct bb_err *
 }
 
 /*
- * Egress comes first, for it has most to do; then channel is loading while the guest is built. The
- * links between parts exist before any of them runs, so nothing waits for anything.
+ * Egress comes first, for it has most to do; all of them load and lock themselves while the guest is
+ * built, which takes this process longest. The links between parts exist before any of them runs,
+ * so nothing waits for anything.
  */
 int parts_start(struct monitor *m, struct bb_err *err)
 {
@@ -293,16 +294,16 @@ int parts_start(struct monitor *m, struct bb_err *err)
 	if (r == 0)
 		r = set_up_egress(m, (int[]){ streams.a, dials.a, records.a }, err);
 	if (r == 0)
-		r = start_part(m, PART_CHANNEL, err);
+		r = start_part(m, PART_DIALLER, err);
 	if (r == 0)
-		r = start_guest(m, streams.b, err);
+		r = set_up_dialler(m, dials.b, err);
 	if (r == 0)
 		r = start_part(m, PART_RECORDER, err);
 	if (r == 0)
 		r = set_up_recorder(m, records.b, err);
 	if (r == 0)
-		r = start_part(m, PART_DIALLER, err);
-	return r < 0 ? r : set_up_dialler(m, dials.b, err);
+		r = start_part(m, PART_CHANNEL, err);
+	return r < 0 ? r : start_guest(m, streams.b, err);
 }
 
 bool parts_are_ready(const struct monitor *m)

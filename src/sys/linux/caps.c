@@ -70,24 +70,11 @@ int caps_drop_bounding(void)
 	return 0;
 }
 
-int caps_drop_others(unsigned long long mask)
+int caps_drop_all(void)
 {
 	struct __user_cap_data_struct sets[2] = { { 0 } };
-	int r = get_sets(sets);
 
-	if (r < 0)
-		return r;
-	for (int i = 0; i < 2; i++) {
-		sets[i].effective &= (uint32_t)(mask >> (32 * i));
-		sets[i].permitted = sets[i].effective;
-		sets[i].inheritable = 0;
-	}
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return -errno;
 	return put_sets(sets);
-}
-
-int caps_drop_all(void)
-{
-	return caps_drop_others(0);
 }

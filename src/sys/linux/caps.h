@@ -13,7 +13,5 @@ int caps_clear_inheritable(void);
 int caps_drop_bounding(void);
 /* Effective, permitted, inheritable and ambient sets empty. 0 or -errno. */
 int caps_drop_all(void);
-/* The same, but those of mask that are effective now stay so. */
-int caps_drop_others(unsigned long long mask);
 
 #endif

@@ -8,7 +8,6 @@
 #include "sys/sandbox.h"
 
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
@@ -31,7 +30,6 @@ struct profile {
 	bool has_dir;        /* dir_fd is its tree */
 	bool needs_landlock; /* without it the profile is refused */
 	bool has_files;      /* the monitor: it keeps its files, no Landlock */
-	unsigned long long keeps_caps; /* of those it has: of root's, where root starts a bottle */
 };
 
 /*
@@ -48,11 +46,7 @@ static const struct profile profiles[] = {
 			      .read_files = { "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf",
 					      "/etc/nsswitch.conf", "/etc/svc.conf" } },
 	[SANDBOX_RECORDER] = { .name = "recorder" },
-	/* Removing the bottle's control group: the directories above it are often mode 0555, which
-	 * not even their owner passes without this. */
-	[SANDBOX_MONITOR] = { .name = "monitor",
-			      .has_files = true,
-			      .keeps_caps = 1ULL << CAP_DAC_OVERRIDE },
+	[SANDBOX_MONITOR] = { .name = "monitor", .has_files = true },
 	[SANDBOX_ARCHIVE] = { .name = "archive", .has_dir = true, .needs_landlock = true },
 };
 _Static_assert(BB_ARRAY_LEN(profiles) == SANDBOX_NUM_PROFILES, "one line for each profile");
@@ -172,7 +166,7 @@ int sandbox_lock(enum sandbox_profile profile, int dir_fd, struct bb_err *err)
 	r = caps_drop_bounding();
 	if (r < 0 && r != -EPERM)
 		return bb_err_set(err, r, "sandbox: capability bounds: %s", bb_err_name(r));
-	r = caps_drop_others(profiles[profile].keeps_caps);
+	r = caps_drop_all();
 	if (r < 0)
 		return bb_err_set(err, r, "sandbox: capabilities: %s", bb_err_name(r));
 	r = lock_files(&profiles[profile], dir_fd, &has_landlock, err);
