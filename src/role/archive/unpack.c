@@ -303,13 +303,11 @@ static int check_end(struct unpacking *u)
 	la_ssize_t n;
 
 	while ((n = read_input(u->in, u, &ignored)) > 0)
-		if (u->zeros < (size_t)n)
-			return bb_err_set(u->err, BB_E_REFUSED,
-					  "there is something behind the "
-					  "archive's end");
+		continue;
 	if (n < 0 || u->zeros < 1024)
 		return bb_err_set(u->err, BB_E_REFUSED,
-				  "the archive ends early; what was unpacked is not complete");
+				  "the archive is cut off, or something follows its end; what was "
+				  "unpacked is not complete");
 	return 0;
 }
 
