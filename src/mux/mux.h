@@ -80,7 +80,8 @@ void mux_stream_set_owner(struct mux_stream *s, void *owner);
 void *mux_stream_owner(const struct mux_stream *s);
 uint32_t mux_stream_id(const struct mux_stream *s);
 
-/* Receive side. Consuming returns credit to the peer. */
+/* Receive side. Consuming returns credit to the peer. Inside on_readable the view may lie in what
+ * mux_input() was given: it ends with the callback. */
 struct bb_view mux_stream_peek(struct mux_stream *s); /* contiguous front of what has arrived */
 void mux_stream_consume(struct mux_stream *s, size_t n);
 bool mux_stream_at_eof(const struct mux_stream *s); /* peer half-closed and everything consumed */

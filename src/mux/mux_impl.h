@@ -19,9 +19,10 @@ struct mux_stream {
 	struct mux_stream *next;         /* in its bucket */
 	struct mux_stream *next_blocked; /* in the list of those that wait for output room */
 	struct bb_buf received;
-	uint32_t window;      /* receive credit the peer is kept at */
-	uint32_t recv_credit; /* what it may still send */
-	uint32_t consumed;    /* taken since the last window update */
+	struct bb_view direct; /* while on_readable runs: bytes of the input, received is empty */
+	uint32_t window;       /* receive credit the peer is kept at */
+	uint32_t recv_credit;  /* what it may still send */
+	uint32_t consumed;     /* taken since the last window update */
 	uint32_t send_credit;
 	bool is_blocked; /* on_writable is owed when credit and room come */
 	bool is_listed;  /* member of the blocked list */

@@ -301,22 +301,47 @@ static int whole_header(struct mux *m, const struct mux_header *h)
 	return -EPROTO;
 }
 
-/* Keeps bytes for the owner; false when the session may not hold that much. */
-static bool keep_received(struct mux *m, struct mux_stream *s, const uint8_t *p, size_t n)
+/* Keeps bytes that the owner has not taken; false when the session may not hold that much. */
+static bool keep_received(struct mux *m, struct mux_stream *s, struct bb_view v)
 {
 	size_t before = s->received.alloc;
 
-	if (n > m->config.max_buffered - m->buffered)
-		return false;
-	if (bb_buf_append(&s->received, p, n) < 0) {
-		(void)bb_err_set(&m->error, -ENOMEM, "out of memory for %zu received bytes", n);
+	if (bb_buf_append_view(&s->received, v) < 0) {
+		(void)bb_err_set(&m->error, -ENOMEM, "out of memory for %zu received bytes", v.n);
 		return false;
 	}
-	m->buffered += n;
 	m->kept += s->received.alloc - before;
 	/* A buffer doubles and stays while its stream holds a byte: a peer that leaves one byte in
 	 * each of many is stopped here. */
 	return m->kept <= 4 * m->config.max_buffered;
+}
+
+/* Hands bytes to the owner: where they lie, when nothing waits before them, and what it then leaves
+ * is kept; else behind what waits. False when the session may not hold that much. */
+static bool hand_over(struct mux *m, struct mux_stream *s, struct bb_view v)
+{
+	uint32_t id = s->id;
+
+	if (v.n > m->config.max_buffered - m->buffered)
+		return false;
+	m->buffered += v.n;
+	if (bb_buf_size(&s->received) > 0) {
+		if (!keep_received(m, s, v)) {
+			/* Not counted twice: only what the buffer holds is taken back. */
+			m->buffered -= m->error.code != 0 ? v.n : 0;
+			return false;
+		}
+		m->handlers->on_readable(m->arg, s, s->owner);
+		return true;
+	}
+	s->direct = v;
+	m->handlers->on_readable(m->arg, s, s->owner);
+	s = mux_find(m, id);
+	if (s == NULL || s->direct.n == 0)
+		return true;
+	v = s->direct;
+	s->direct = bb_view_of(NULL, 0);
+	return keep_received(m, s, v);
 }
 
 /* Up to n payload bytes of the current data frame; returns how many were taken, or negative. */
@@ -328,9 +353,7 @@ static long payload(struct mux *m, const uint8_t *p, size_t n)
 	m->data_left -= (uint32_t)take;
 	if (s == NULL || s->is_reset)
 		return (long)take;
-	if (keep_received(m, s, p, take)) {
-		m->handlers->on_readable(m->arg, s, s->owner);
-	} else if (m->error.code == 0) {
+	if (!hand_over(m, s, bb_view_of(p, take)) && m->error.code == 0) {
 		/* The session holds too much: this stream gives way, the others go on. */
 		mux_stream_reset(s);
 		m->handlers->on_reset(m->arg, s, s->owner);

@@ -45,7 +45,12 @@ uint32_t mux_stream_id(const struct mux_stream *s)
 
 struct bb_view mux_stream_peek(struct mux_stream *s)
 {
-	return bb_buf_peek(&s->received);
+	return s->direct.n > 0 ? s->direct : bb_buf_peek(&s->received);
+}
+
+static size_t held(const struct mux_stream *s)
+{
+	return s->direct.n + bb_buf_size(&s->received);
 }
 
 /* The peer used its whole window before we told it of new credit: the window is what slows it down.
@@ -66,9 +71,14 @@ void mux_stream_consume(struct mux_stream *s, size_t n)
 {
 	if (n == 0)
 		return;
-	bb_buf_consume(&s->received, n);
+	if (s->direct.n > 0) {
+		assert(n <= s->direct.n);
+		s->direct = bb_view_from(s->direct, n);
+	} else {
+		bb_buf_consume(&s->received, n);
+	}
 	s->m->buffered -= n;
-	if (bb_buf_size(&s->received) == 0 && s->m->kept > s->m->config.max_buffered / 4)
+	if (held(s) == 0 && s->m->kept > s->m->config.max_buffered / 4)
 		mux_drop_received(s);
 	if (s->is_reset || s->has_got_fin)
 		return;
@@ -83,14 +93,15 @@ void mux_stream_consume(struct mux_stream *s, size_t n)
 
 void mux_drop_received(struct mux_stream *s)
 {
-	s->m->buffered -= bb_buf_size(&s->received);
+	s->m->buffered -= held(s);
+	s->direct = bb_view_of(NULL, 0);
 	s->m->kept -= s->received.alloc;
 	bb_buf_done(&s->received);
 }
 
 bool mux_stream_at_eof(const struct mux_stream *s)
 {
-	return s->has_got_fin && bb_buf_size(&s->received) == 0;
+	return s->has_got_fin && held(s) == 0;
 }
 
 void mux_list_blocked(struct mux_stream *s)
