@@ -313,6 +313,24 @@ static void copies_at_the_same_time_do_not_disturb_sessions(void **state)
 		  0, "gone\n");
 }
 
+static void copies_beyond_the_limit_are_refused(void **state)
+{
+	struct host_stream *s[LIMIT_GUEST_COPIES], *more;
+	BB_AUTO_BUF struct bb_buf body = { 0 };
+
+	bb_buf_init(&body, 65536);
+	for (size_t i = 0; i < LIMIT_GUEST_COPIES; i++)
+		s[i] = copy_open(*state, FILE_PUT, "/home/node/x", 0, NULL);
+	more = copy_open(*state, FILE_PUT, "/home/node/x", 0, NULL);
+	assert_int_equal(host_recv(more, &body), FILE_RESULT);
+	assert_non_null(strstr(host_text(&body), "16 copies"));
+	host_close(more);
+	host_close(s[0]);
+	more = copy_open(*state, FILE_GET, "/etc/passwd", 0, NULL);
+	assert_int_equal(host_recv(more, &body), FILE_DATA);
+	host_close(more);
+}
+
 #define COPY_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -325,6 +343,7 @@ int main(void)
 		COPY_TEST(put_never_leaves_its_directory),
 		COPY_TEST(put_that_is_cut_off_is_not_complete),
 		COPY_TEST(put_into_a_full_file_system_says_so),
+		COPY_TEST(copies_beyond_the_limit_are_refused),
 		COPY_TEST(copies_at_the_same_time_do_not_disturb_sessions),
 	};
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/limit.h"
 #include "base/num.h"
 #include "base/tlv.h"
 #include "host.h"
@@ -385,6 +386,38 @@ static void lost_stream_without_keep_ends_the_process(void **state)
 	expect_sh(h, script, 0, "");
 }
 
+static void sessions_beyond_the_limit_are_refused_and_room_comes_back(void **state)
+{
+	const char *const argv[] = { "sleep", "300", NULL };
+	struct host *h = *state;
+	struct host_stream *s[LIMIT_EXEC_SESSIONS];
+	struct host_result r;
+
+	for (size_t i = 0; i < LIMIT_EXEC_SESSIONS; i++) {
+		BB_AUTO_BUF struct bb_buf body = { 0 };
+
+		bb_buf_init(&body, 65536);
+		s[i] = host_exec_open(h, &(struct host_exec){ .argv = argv });
+		assert_int_equal(host_recv(s[i], &body), EXEC_STARTED);
+	}
+	host_collect(host_exec_open(h, &(struct host_exec){ .argv = argv }), &r);
+	assert_int_equal(r.failed, 125);
+	assert_non_null(strstr(r.text, "64 processes"));
+	host_result_done(&r);
+	/* Hung up on: one that ended gives its place to the next. */
+	host_close(s[0]);
+	HOST_UNTIL(h, ({
+			   host_collect(
+				   host_exec_open(
+					   h,
+					   &(struct host_exec){
+						   .argv = (const char *const[]){ "true", NULL } }),
+				   &r);
+			   host_result_done(&r);
+			   r.code == 0;
+		   }));
+}
+
 static void provision_appends_the_ca(void **state)
 {
 	expect_sh(*state, "cat /etc/ssl/certs/ca-certificates.crt", 0, "ROOTS\n\nBOTTLE CA\n");
@@ -486,6 +519,7 @@ int main(void)
 		GUEST_TEST(main_session_survives_the_loss_of_its_stream),
 		GUEST_TEST(kept_output_is_the_newest_when_nobody_is_attached),
 		GUEST_TEST(lost_stream_without_keep_ends_the_process),
+		GUEST_TEST(sessions_beyond_the_limit_are_refused_and_room_comes_back),
 		GUEST_TEST(provision_appends_the_ca),
 		GUEST_TEST(changed_sees_writes_and_deletions),
 		GUEST_TEST(shutdown_ends_everything_and_says_bye),

@@ -285,6 +285,49 @@ static void connections_beyond_the_limit_are_reset_and_the_rest_lives(void **sta
 	finish(guest, "8\n");
 }
 
+static void answer_without_an_end_is_bounded(void **state)
+{
+	struct host_stream *guest =
+		start(*state, "try: print(dial('long.example.com', 443).recv(100))\n"
+			      "except ConnectionResetError: print('reset')\n");
+	struct host_stream *egress = host_accept(*state, HOST_WAIT_MS);
+
+	expect_connect(egress, "long.example.com:443");
+	say(egress, "HTTP/1.1 200 OK\r\n");
+	for (int i = 0; i < 600 && !egress->is_reset; i++) {
+		say(egress, "X-Header: 0123456789\r\n");
+		host_turn(*state, 0);
+	}
+	HOST_UNTIL(*state, egress->is_reset);
+	finish(guest, "reset\n");
+	host_close(egress);
+}
+
+/* 32 connections at a time; the thirty-third is closed, the others still answer. And more names on
+ * routed ports than there may be listeners: the newest are reachable. */
+static void dns_connections_and_named_listeners_are_bounded(void **state)
+{
+	struct host_stream *guest = start(
+		*state,
+		"q = struct.pack('>HHHHHH', 9, 0x100, 1, 0, 0, 0) + b'\\1t\\2de\\0\\0\\1\\0\\1'\n"
+		"m = struct.pack('>H', len(q)) + q\n"
+		"held = [socket.create_connection(('127.0.0.1', 53)) for i in range(32)]\n"
+		"for s in held: s.settimeout(10); s.sendall(m); s.recv(600)\n"
+		"more = socket.create_connection(('127.0.0.1', 53)); more.settimeout(10)\n"
+		"try: print(more.recv(1))\n"
+		"except ConnectionResetError: print(b'')\n"
+		"held[0].sendall(m); print(len(held[0].recv(600)) > 2)\n"
+		"for i in range(300): query('l%d.example' % i, 1)\n"
+		"s = dial('l299.example', 9000, socket.AF_INET); s.recv(1)\n");
+	struct host_stream *egress = host_accept(*state, HOST_WAIT_MS);
+
+	assert_non_null(egress);
+	expect_connect(egress, "l299.example:9000");
+	say(egress, "HTTP/1.1 200 OK\r\n\r\nx");
+	finish(guest, "b''\nTrue\n");
+	host_close(egress);
+}
+
 static void bulk_through_a_relay_is_complete(void **state)
 {
 	struct host_stream *guest =
@@ -332,6 +375,8 @@ int main(void)
 		NET_TEST(dns_answers_names_and_nothing_else),
 		NET_TEST(dns_survives_rubbish_and_too_many_names),
 		NET_TEST(connections_beyond_the_limit_are_reset_and_the_rest_lives),
+		NET_TEST(answer_without_an_end_is_bounded),
+		NET_TEST(dns_connections_and_named_listeners_are_bounded),
 		NET_TEST(bulk_through_a_relay_is_complete),
 	};
 
