@@ -216,7 +216,11 @@ static int follow_child(int control, const char *name, struct bb_err *err)
 	}
 }
 
-/* The child is there and waits. */
+/*
+ * The child is there and waits for its ids; then it builds the root while it is moved into its
+ * cgroups, which takes the kernel some milliseconds (version 1). A child that is gone has said why:
+ * that is read, not the failure to write.
+ */
 static int release_child(const struct jail_work *w, struct jail *j, int control, struct bb_err *err)
 {
 	struct jail_go go = { 0 };
@@ -224,11 +228,11 @@ static int release_child(const struct jail_work *w, struct jail *j, int control,
 
 	if (r < 0)
 		return bb_err_wrap(err, "jail '%s'", w->plan->name);
+	(void)send(control, "m", 1, MSG_NOSIGNAL);
 	jail_cgroup_enter(&j->cgroup, j->pid);
 	go.has_cgroup_memory = j->cgroup.has_memory;
 	go.has_cgroup_pids = j->cgroup.has_pids;
-	if (write(control, &go, sizeof(go)) != (ssize_t)sizeof(go))
-		return bb_err_errno(err, "jail '%s': it ended while starting", w->plan->name);
+	(void)send(control, &go, sizeof(go), MSG_NOSIGNAL);
 	return follow_child(control, w->plan->name, err);
 }
 

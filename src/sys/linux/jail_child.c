@@ -52,10 +52,22 @@ static _Noreturn void fail(const struct jail_work *w, const struct bb_err *err)
 	_exit(127);
 }
 
-static int wait_for_go(struct jail_work *w, struct bb_err *err)
+static int wait_for_maps(const struct jail_work *w, struct bb_err *err)
+{
+	char mapped;
+
+	if (read(w->control_fd, &mapped, 1) != 1)
+		return bb_err_set(err, BB_E_PART, "the parent is gone");
+	return 0;
+}
+
+/* In its cgroups: what the cgroup namespace shows as its root from now on. */
+static int enter_cgroups(struct jail_work *w, struct bb_err *err)
 {
 	if (read(w->control_fd, &w->go, sizeof(w->go)) != (ssize_t)sizeof(w->go))
 		return bb_err_set(err, BB_E_PART, "the parent is gone");
+	if (unshare(CLONE_NEWCGROUP) < 0)
+		return bb_err_errno(err, "cgroup namespace");
 	return 0;
 }
 
@@ -85,9 +97,6 @@ static int setup(const struct jail_work *w, struct bb_err *err)
 	if (r < 0)
 		return r;
 	(void)umask(022);
-	/* After the move into the cgroup: what the namespace shows as its root. */
-	if (unshare(CLONE_NEWCGROUP) < 0)
-		return bb_err_errno(err, "cgroup namespace");
 	if (sethostname(hostname, strlen(hostname)) < 0)
 		return bb_err_errno(err, "hostname '%s'", hostname);
 	if (plan->needs_loopback) {
@@ -241,7 +250,7 @@ void jail_child_run(struct jail_work *w)
 		fail(w, &err);
 	}
 	raise_oom_score(proc_self);
-	if (wait_for_go(w, &err) < 0 || setup(w, &err) < 0 ||
+	if (wait_for_maps(w, &err) < 0 || setup(w, &err) < 0 || enter_cgroups(w, &err) < 0 ||
 	    jail_ids_enter_inner(&w->ids, w->plan, proc_self, &err) < 0 || confine(w, &err) < 0)
 		fail(w, &err);
 	if (w->probe_only) {

@@ -2,11 +2,12 @@
  * A jail's inside, shared by jail*.c. The order of the work, and who does it:
  *
  *   parent (jail.c)                      child (jail_child.c), pid 1 of the new pid namespace
- *   resolve sources, build the filter
+ *   resolve sources
  *   clone with the namespaces  --------> waits
- *   cgroups, newuidmap                   .
- *   "go" ------------------------------> set-up namespace: its uid 0 may mount
- *                                        hostname, lo, mounts (jail_mounts.c), pivot_root
+ *   newuidmap                            .
+ *   "mapped" --------------------------> set-up namespace: its uid 0 may mount
+ *   cgroups                              hostname, lo, mounts (jail_mounts.c), pivot_root
+ *   "go" ------------------------------> cgroup namespace
  *                                        inner user and mount namespace: the agent's ids only; the
  *                                        mounts become unchangeable, nothing outside is owned
  *                                        uid, capabilities, limits, descriptors, seccomp
@@ -47,7 +48,8 @@ struct jail_cgroup {
 	bool has_memory, has_pids; /* enforced there; the child sets rlimits for the rest */
 };
 
-/* The parent's one message to the child. What no cgroup enforces the child limits itself. */
+/* The parent's second message to the child (the first is one byte: the ids are mapped). What no
+ * cgroup enforces the child limits itself. */
 struct jail_go {
 	bool has_cgroup_memory, has_cgroup_pids;
 };
