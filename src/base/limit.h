@@ -82,9 +82,9 @@
 #define LIMIT_TERM_STRING (64 * 1024) /* bytes of a dropped string before text shows again */
 
 /* Archives (role/archive). */
-#define LIMIT_ARCHIVE_PATH    4096    /* bytes of a path */
-#define LIMIT_ARCHIVE_DEPTH   256     /* directories below each other: one descriptor each */
-#define LIMIT_ARCHIVE_ENTRIES 4194304 /* of one archive: a guest can send for ever */
+#define LIMIT_ARCHIVE_PATH    4096          /* bytes of a path */
+#define LIMIT_ARCHIVE_DEPTH   256           /* directories below each other: one descriptor each */
+#define LIMIT_ARCHIVE_ENTRIES 4194304       /* of one archive: a guest can send for ever */
 #define LIMIT_ARCHIVE_BYTES   (64ull << 30) /* of file content, of one archive */
 
 /* Manifests. */

@@ -14,8 +14,9 @@
 #define PROVIDER_HOME      "/home/node"
 #define PROVIDER_WORKSPACE "/home/node/workspace"
 #define PROVIDER_PROXY     "http://127.0.0.1:9099" /* bottle-init's explicit proxy listener */
-#define PROVIDER_CA_BUNDLE "/etc/ssl/certs/ca-certificates.crt" /* the guest's, with our CA in it \
-								 */
+#define PROVIDER_CA_BUNDLE                                                     \
+	"/etc/ssl/certs/ca-certificates.crt" /* the guest's, with our CA in it \
+					      */
 
 struct provider_input {
 	/* Name of the host variable with the token, as the manifest says; NULL: look for the

@@ -40,8 +40,8 @@ struct jail_mount {
 enum jail_filter {
 	JAIL_FILTER_GUEST, /* the agent's: see backend/namespace */
 	JAIL_FILTER_VMM,   /* on top of QEMU's own: no exec, socket, namespaces, ptrace, bpf,
-			    * io_uring,   keyctl; installed so that it starts to bite after exec of the
-			    * VMM itself */
+			    * io_uring,   keyctl; installed so that it starts to bite after exec of
+			    * the   VMM itself */
 	JAIL_FILTER_NONE,  /* for tests only: proves that what remains holds by itself */
 };
 

@@ -273,9 +273,9 @@ static int start_guest(struct monitor *m, int channel_egress_fd, struct bb_err *
 }
 
 /*
- * Egress comes first, for it has most to do; all of them load and lock themselves while the guest is
- * built, which takes this process longest. The links between parts exist before any of them runs,
- * so nothing waits for anything.
+ * Egress comes first, for it has most to do; all of them load and lock themselves while the guest
+ * is built, which takes this process longest. The links between parts exist before any of them
+ * runs, so nothing waits for anything.
  */
 int parts_start(struct monitor *m, struct bb_err *err)
 {

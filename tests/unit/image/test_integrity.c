@@ -25,9 +25,11 @@ static const struct {
 	  "lmnopqrsmnopq"
 	  "rstnopqrstu",
 	  1,
-	  "sha512-jpWbddrjE9qM9PcoFPwUP493ecbrn3+hcpmurbaIkBhQHSieSQD35DMbmd7EtUM6x9Mp7rbdJlReluVbh0vpCQ==" },
+	  "sha512-jpWbddrjE9qM9PcoFPwUP493ecbrn3+"
+	  "hcpmurbaIkBhQHSieSQD35DMbmd7EtUM6x9Mp7rbdJlReluVbh0vpCQ==" },
 	{ "a", 1000000,
-	  "sha512-5xhIPQznaWROLkLHvBW0Y44fmLE7IEQoVjKoA6+pc+veD/JEh36mCkywQyzld8Mb6wCcXCxJqi5OrbIXrYzAmw==" },
+	  "sha512-5xhIPQznaWROLkLHvBW0Y44fmLE7IEQoVjKoA6+pc+veD/"
+	  "JEh36mCkywQyzld8Mb6wCcXCxJqi5OrbIXrYzAmw==" },
 };
 
 /* A file with the text so many times; its path on the heap. */

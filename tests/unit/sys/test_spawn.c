@@ -166,7 +166,8 @@ static void spawn_resets_signals(void **state)
 	assert_int_equal(sigprocmask(SIG_BLOCK, &block, &before), 0);
 	bb_buf_init(&out, 4096);
 	assert_int_equal(
-		run_script("grep -E 'Sig(Blk|Ign)' /proc/self/status | grep -vc '[[:space:]]0*$'", &out),
+		run_script("grep -E 'Sig(Blk|Ign)' /proc/self/status | grep -vc '[[:space:]]0*$'",
+			   &out),
 		1); /* grep -c counts no line that is not zero */
 	assert_int_equal(sigaction(SIGPIPE, &old, NULL), 0);
 	assert_int_equal(sigprocmask(SIG_SETMASK, &before, NULL), 0);
