@@ -33,9 +33,21 @@ struct spawn_child {
 	int pidfd; /* readable when the child has ended; owned */
 };
 
+/* A child that was made and may not have been executed yet. */
+struct spawn_pending {
+	struct spawn_child child;
+	int report_fd; /* owned; -1 once spawn_finish() was called */
+	const char *path;
+};
+
 /* 0 and the child, or an error that names the program (exec failure included: reported by the child
  * over a CLOEXEC pipe, so success means that exec succeeded). */
 int spawn_start(const struct spawn_plan *plan, struct spawn_child *ret, struct bb_err *err);
+/* The same in two steps, so that several programs are loaded at once: spawn_begin() makes the
+ * child, spawn_finish() waits for its exec. plan->path lives until then. A child that was begun is
+ * finished: it ends by itself otherwise, but its pidfd would stay. */
+int spawn_begin(const struct spawn_plan *plan, struct spawn_pending *ret, struct bb_err *err);
+int spawn_finish(struct spawn_pending *pending, struct spawn_child *ret, struct bb_err *err);
 /* Exit code (128+n for a signal) once pidfd is readable; -EAGAIN while it runs. Closes pidfd on
  * success. */
 int spawn_reap(struct spawn_child *child);

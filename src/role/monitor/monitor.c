@@ -303,7 +303,10 @@ static int monitor_init(struct monitor *m, int report_fd, struct bb_err *err)
 			       .log = { -1, -1, -1, -1, NULL, 0 } };
 	for (int i = 0; i < NUM_PARTS; i++)
 		m->parts[i] =
-			(struct part){ .m = m, .id = (enum part_id)i, .child = { .pidfd = -1 } };
+			(struct part){ .m = m,
+				       .id = (enum part_id)i,
+				       .pending = { .child = { .pidfd = -1 }, .report_fd = -1 },
+				       .child = { .pidfd = -1 } };
 	m->loop = loop_new();
 	m->libexec_dir = bb_path_self_dir();
 	if (m->loop == NULL || m->libexec_dir == NULL)

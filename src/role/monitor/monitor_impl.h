@@ -44,7 +44,9 @@ struct part {
 	struct monitor *m;
 	enum part_id id;
 	struct link *link;
-	struct spawn_child child; /* pidfd -1: not running */
+	char *path;
+	struct spawn_pending pending; /* report_fd -1: nothing pending */
+	struct spawn_child child;     /* pidfd -1: not running */
 	struct loop_fd *exit_watch;
 	bool is_ready;
 	bool is_dead;

@@ -81,10 +81,10 @@ static void on_exit_event(void *arg, int events)
 		monitor_lost_something(p->m);
 }
 
-static int start_part(struct monitor *m, enum part_id id, struct bb_err *err)
+/* Makes the process and its link; finish_part() waits for its exec. What is sent to it meanwhile
+ * waits in the link. */
+static int begin_part(struct monitor *m, enum part_id id, struct bb_err *err)
 {
-	BB_AUTO_FREE char *path =
-		bb_text_printf("%s/bot-bottle-%s", m->libexec_dir, part_names[id]);
 	BB_AUTO_FREE char *name = bb_text_printf("bot-bottle-%s", part_names[id]);
 	const char *level = getenv("BOT_BOTTLE_LOG");
 	BB_AUTO_FREE char *log_env = bb_text_printf("BOT_BOTTLE_LOG=%s", level ? level : "warn");
@@ -92,14 +92,15 @@ static int start_part(struct monitor *m, enum part_id id, struct bb_err *err)
 	struct part *p = &m->parts[id];
 	int r;
 
-	if (path == NULL || name == NULL || log_env == NULL)
+	p->path = bb_text_printf("%s/bot-bottle-%s", m->libexec_dir, part_names[id]);
+	if (p->path == NULL || name == NULL || log_env == NULL)
 		return bb_err_set(err, -ENOMEM, "out of memory");
 	r = pair_make(&pair, err);
 	if (r < 0)
 		return r;
-	r = spawn_start(
+	r = spawn_begin(
 		&(struct spawn_plan){
-			.path = path,
+			.path = p->path,
 			.argv = (char *[]){ name, NULL },
 			.envp = (char *[]){ log_env, NULL },
 			.fds = (struct spawn_fd[]){ { m->log.write_fd, 2 },
@@ -107,15 +108,27 @@ static int start_part(struct monitor *m, enum part_id id, struct bb_err *err)
 			.fd_count = 2,
 			.dies_with_parent = true,
 		},
-		&p->child, err);
+		&p->pending, err);
 	if (r < 0)
 		return r;
-	p->exit_watch = loop_fd_new(m->loop, p->child.pidfd, LOOP_READ, on_exit_event, p);
 	p->link = link_new(m->loop, pair.a, &part_handlers, p);
-	if (p->link == NULL || p->exit_watch == NULL)
+	if (p->link == NULL)
 		return bb_err_set(err, -ENOMEM, "out of memory");
 	pair.a = -1;
 	return 0;
+}
+
+static int finish_part(struct part *p, struct bb_err *err)
+{
+	int r;
+
+	if (p->pending.report_fd < 0)
+		return 0;
+	r = spawn_finish(&p->pending, &p->child, err);
+	if (r < 0)
+		return r;
+	p->exit_watch = loop_fd_new(p->m->loop, p->child.pidfd, LOOP_READ, on_exit_event, p);
+	return p->exit_watch == NULL ? bb_err_set(err, -ENOMEM, "out of memory") : 0;
 }
 
 /* A message of the set-up: a failing send means that the part is gone already. */
@@ -277,7 +290,7 @@ static int start_guest(struct monitor *m, int channel_egress_fd, struct bb_err *
  * is built, which takes this process longest. The links between parts exist before any of them
  * runs, so nothing waits for anything.
  */
-int parts_start(struct monitor *m, struct bb_err *err)
+static int begin_all(struct monitor *m, struct bb_err *err)
 {
 	AUTO_PAIR streams = { -1, -1 };
 	AUTO_PAIR dials = { -1, -1 };
@@ -290,20 +303,38 @@ int parts_start(struct monitor *m, struct bb_err *err)
 	if (r == 0)
 		r = pair_make(&records, err);
 	if (r == 0)
-		r = start_part(m, PART_EGRESS, err);
+		r = begin_part(m, PART_EGRESS, err);
 	if (r == 0)
 		r = set_up_egress(m, (int[]){ streams.a, dials.a, records.a }, err);
 	if (r == 0)
-		r = start_part(m, PART_DIALLER, err);
+		r = begin_part(m, PART_DIALLER, err);
 	if (r == 0)
 		r = set_up_dialler(m, dials.b, err);
 	if (r == 0)
-		r = start_part(m, PART_RECORDER, err);
+		r = begin_part(m, PART_RECORDER, err);
 	if (r == 0)
 		r = set_up_recorder(m, records.b, err);
 	if (r == 0)
-		r = start_part(m, PART_CHANNEL, err);
+		r = begin_part(m, PART_CHANNEL, err);
 	return r < 0 ? r : start_guest(m, streams.b, err);
+}
+
+int parts_start(struct monitor *m, struct bb_err *err)
+{
+	int r = begin_all(m, err);
+
+	/* Those that were begun are finished also when one failed: they are children of ours. */
+	for (int i = 0; i < NUM_PARTS; i++) {
+		struct bb_err why = { 0 };
+		int finished = finish_part(&m->parts[i], &why);
+
+		/* A part that could not be executed explains a link that broke. */
+		if (finished < 0 && (r == 0 || r == BB_E_PART)) {
+			*err = why;
+			r = finished;
+		}
+	}
+	return r;
 }
 
 bool parts_are_ready(const struct monitor *m)
@@ -338,6 +369,7 @@ void parts_kill(struct monitor *m)
 
 		link_free(p->link);
 		p->link = NULL;
+		free(bb_take_ptr(&p->path));
 		if (p->exit_watch == NULL)
 			continue;
 		loop_fd_free(p->exit_watch);

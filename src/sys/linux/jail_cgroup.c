@@ -21,8 +21,8 @@
 #define CGROUP_PATH_MAX 1024
 #define SHARED_NAME     "bot-bottle"
 /* A group is busy for a moment after its last process was reaped. */
-#define REMOVE_TRIES   200
-#define REMOVE_WAIT_NS 2000000
+#define REMOVE_TRIES   2000
+#define REMOVE_WAIT_NS 200000
 
 static int write_file(const char *dir, const char *name, const char *text)
 {
@@ -253,7 +253,8 @@ void jail_cgroup_remove(struct jail_cgroup *g)
 	*g = (struct jail_cgroup){ 0 };
 }
 
-/* rmdir() refuses a group that has processes: nothing that lives is touched. */
+/* rmdir() refuses a group that has processes: nothing that lives is touched. Those of a bottle whose
+ * monitor was killed a moment ago are on their way out. */
 static void reap_in(const char *where, const char *name)
 {
 	char parent[CGROUP_PATH_MAX], dir[CGROUP_PATH_MAX];
@@ -262,7 +263,7 @@ static void reap_in(const char *where, const char *name)
 	    !enter_shared(parent, false) ||
 	    snprintf(dir, sizeof(dir), "%s/bot-bottle-%s", parent, name) >= (int)sizeof(dir))
 		return;
-	(void)rmdir(dir);
+	remove_dir(dir);
 }
 
 void jail_reap(const char *name)

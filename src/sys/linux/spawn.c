@@ -102,30 +102,28 @@ static void child_run(const struct spawn_plan *plan, int null_fd, int report_fd,
 	child_fail(report_fd, STEP_EXEC, errno);
 }
 
-static int report_error(const struct spawn_plan *plan, const struct spawn_report *report,
-			struct bb_err *err)
+static int report_error(const char *path, const struct spawn_report *report, struct bb_err *err)
 {
 	const char *step = report->step >= 0 && report->step < NUM_STEPS ? step_names[report->step]
 									 : "unknown step";
 
 	errno = report->error;
 	if (report->step == STEP_EXEC)
-		return bb_err_errno(err, "cannot start '%s'", plan->path);
-	return bb_err_errno(err, "cannot start '%s': %s", plan->path, step);
+		return bb_err_errno(err, "cannot start '%s'", path);
+	return bb_err_errno(err, "cannot start '%s': %s", path, step);
 }
 
-int spawn_start(const struct spawn_plan *plan, struct spawn_child *ret, struct bb_err *err)
+int spawn_begin(const struct spawn_plan *plan, struct spawn_pending *ret, struct bb_err *err)
 {
 	BB_AUTO_CLOSE int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	BB_AUTO_CLOSE int report_read = -1;
 	BB_AUTO_CLOSE int report_write = -1;
 	BB_AUTO_CLOSE int pidfd = -1;
-	struct spawn_report report = { 0 };
 	pid_t parent = getpid();
 	sigset_t old;
 	int ends[2];
 	pid_t pid;
-	int r;
+	int error;
 
 	if (null_fd < 0)
 		return bb_err_errno(err, "cannot open '/dev/null'");
@@ -138,23 +136,42 @@ int spawn_start(const struct spawn_plan *plan, struct spawn_child *ret, struct b
 	pid = process_clone(0, &pidfd);
 	if (pid == 0)
 		child_run(plan, null_fd, report_write, parent);
-	r = errno;
+	error = errno;
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	if (pid < 0) {
-		errno = r;
+		errno = error;
 		return bb_err_errno(err, "cannot start '%s': fork", plan->path);
 	}
+	*ret = (struct spawn_pending){ .child = { .pid = pid, .pidfd = bb_take_fd(&pidfd) },
+				       .report_fd = bb_take_fd(&report_read),
+				       .path = plan->path };
+	return 0;
+}
 
-	(void)close(bb_take_fd(&report_write));
-	r = bb_fd_read_full(report_read, &report, sizeof(report));
+int spawn_finish(struct spawn_pending *pending, struct spawn_child *ret, struct bb_err *err)
+{
+	BB_AUTO_CLOSE int report_fd = bb_take_fd(&pending->report_fd);
+	BB_AUTO_CLOSE int pidfd = bb_take_fd(&pending->child.pidfd);
+	struct spawn_report report = { 0 };
+	int r = bb_fd_read_full(report_fd, &report, sizeof(report));
+
 	if (r == -ENODATA) {
-		*ret = (struct spawn_child){ .pid = pid, .pidfd = bb_take_fd(&pidfd) };
+		*ret = (struct spawn_child){ .pid = pending->child.pid,
+					     .pidfd = bb_take_fd(&pidfd) };
 		return 0;
 	}
 	(void)process_wait(pidfd, true);
 	if (r < 0)
-		return bb_err_set(err, r, "cannot start '%s': it ended before exec", plan->path);
-	return report_error(plan, &report, err);
+		return bb_err_set(err, r, "cannot start '%s': it ended before exec", pending->path);
+	return report_error(pending->path, &report, err);
+}
+
+int spawn_start(const struct spawn_plan *plan, struct spawn_child *ret, struct bb_err *err)
+{
+	struct spawn_pending pending;
+	int r = spawn_begin(plan, &pending, err);
+
+	return r < 0 ? r : spawn_finish(&pending, ret, err);
 }
 
 int process_wait(int pidfd, bool blocks)
