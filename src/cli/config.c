@@ -1,6 +1,7 @@
 /* See config.h. Order of checks: names, manifests, provider, policy, variables, directories. */
 #include "cli/config.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -417,6 +418,7 @@ int cli_config_load(const struct cli_args *args, bool may_lack_tokens, struct cl
 		r = cli_workspace_check(cli_args_get(args, "cwd"), &c->cwd, err);
 	if (r < 0)
 		return r;
+	assert(c->agent != NULL && c->bottle != NULL);
 	c->guest_cwd = c->cwd != NULL ? PROVIDER_WORKSPACE : PROVIDER_HOME;
 	r = read_task(c, args, err);
 	if (r == 0)
@@ -435,6 +437,7 @@ int cli_config_load(const struct cli_args *args, bool may_lack_tokens, struct cl
 		r = choose_label(c, args, err);
 	if (r < 0)
 		return r;
+	assert(c->bottle != NULL && c->provider != NULL);
 	choose_image(c, args);
 	choose_resources(c);
 	if (strcmp(c->image, "host") == 0 && strcmp(c->backend, "namespace") != 0)

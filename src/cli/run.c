@@ -50,7 +50,7 @@ static int unknown_command(const char *name)
 			(void)bb_err_set(&err, BB_E_USAGE, "'%s' %s", name, elsewhere[i].text);
 			return cli_out_fail(&err);
 		}
-	while (cli_commands[count] != NULL && count < COMMANDS_MAX) {
+	while (count < COMMANDS_MAX && cli_commands[count] != NULL) {
 		names[count] = cli_commands[count]->name;
 		count++;
 	}

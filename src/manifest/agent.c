@@ -71,7 +71,7 @@ int manifest_parse_agent(struct bb_view text, const char *name, const char *file
 	BB_AUTO(manifest_agent) struct manifest_agent *a = calloc(1, sizeof(*a));
 	BB_AUTO(manifest_node) struct manifest_node *root = NULL;
 	struct manifest_reader reader = { .file = file, .err = err };
-	struct bb_view yaml, body;
+	struct bb_view yaml = { 0 }, body = { 0 };
 	unsigned line = 1;
 	int r;
 

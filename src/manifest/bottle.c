@@ -330,7 +330,7 @@ int manifest_parse_bottle(struct bb_view text, const char *name, const char *fil
 	BB_AUTO(manifest_bottle) struct manifest_bottle *b = calloc(1, sizeof(*b));
 	BB_AUTO(manifest_node) struct manifest_node *root = NULL;
 	struct manifest_reader reader = { .file = file, .err = err };
-	struct bb_view yaml, body;
+	struct bb_view yaml = { 0 }, body = { 0 };
 	unsigned line = 1;
 	int r;
 

@@ -5,6 +5,7 @@
  */
 #include "manifest/node.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,7 +89,7 @@ static int add_item(struct builder *b, struct manifest_node *to, struct manifest
 {
 	if ((to->count & (to->count - 1)) == 0) { /* full at powers of two */
 		size_t room = to->count == 0 ? 1 : to->count * 2;
-		struct manifest_node **grown = reallocarray(to->items, room, sizeof(*grown));
+		struct manifest_node **grown = reallocarray(to->items, room, sizeof(void *));
 
 		if (grown == NULL)
 			return bb_err_set(b->err, -ENOMEM, "out of memory");
@@ -117,8 +118,10 @@ static int build_list(struct builder *b, unsigned depth, struct manifest_node *l
 		}
 		r = build(b, &e, depth + 1, &item);
 		yaml_event_delete(&e);
-		if (r == 0)
-			r = add_item(b, list, item);
+		if (r < 0)
+			return r;
+		assert(item != NULL);
+		r = add_item(b, list, item);
 		if (r < 0)
 			return r;
 		item = NULL;
@@ -177,6 +180,7 @@ static int build_map(struct builder *b, unsigned depth, struct manifest_node *ma
 		yaml_event_delete(&e);
 		if (r < 0)
 			return r;
+		assert(value != NULL);
 		value->key = bb_take_ptr(&key);
 		value->key_line = key_line;
 		r = add_item(b, map, value);
@@ -196,6 +200,7 @@ static int build_scalar(struct builder *b, const yaml_event_t *e, struct manifes
 	r = node_new(b, MANIFEST_SCALAR, e, ret);
 	if (r < 0)
 		return r;
+	assert(*ret != NULL);
 	(*ret)->is_quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 	(*ret)->text = strdup(text);
 	if ((*ret)->text == NULL)
@@ -235,13 +240,19 @@ static int build(struct builder *b, const yaml_event_t *e, unsigned depth,
 				      e->data.sequence_start.tag);
 		if (r == 0)
 			r = node_new(b, MANIFEST_LIST, e, ret);
-		return r < 0 ? r : build_list(b, depth, *ret);
+		if (r < 0)
+			return r;
+		assert(*ret != NULL);
+		return build_list(b, depth, *ret);
 	case YAML_MAPPING_START_EVENT:
 		r = refuse_decoration(b, e, e->data.mapping_start.anchor,
 				      e->data.mapping_start.tag);
 		if (r == 0)
 			r = node_new(b, MANIFEST_MAP, e, ret);
-		return r < 0 ? r : build_map(b, depth, *ret);
+		if (r < 0)
+			return r;
+		assert(*ret != NULL);
+		return build_map(b, depth, *ret);
 	case YAML_ALIAS_EVENT:
 		return refuse(b, line_of(b, &e->start_mark),
 			      "aliases ('*name') are not part of this format");
@@ -308,6 +319,7 @@ int manifest_node_read(struct bb_view yaml, const char *file, unsigned first_lin
 	yaml_parser_delete(&b.parser);
 	if (r < 0)
 		return r;
+	assert(root != NULL);
 	if (root->kind == MANIFEST_SCALAR && !root->is_quoted && root->text[0] == '\0') {
 		root->kind = MANIFEST_MAP; /* only comments */
 	} else if (root->kind != MANIFEST_MAP) {

@@ -4,6 +4,7 @@
  */
 #include <archive.h>
 #include <archive_entry.h>
+#include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,6 +202,7 @@ static int place_hardlink(struct unpacking *u, const char *target, int dir, cons
 	from_dir = open_parent(u, target, &from_name);
 	if (from_dir < 0)
 		return from_dir;
+	assert(from_name != NULL);
 	from = openat(from_dir, from_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (from < 0 || fstat(from, &st) < 0 || !S_ISREG(st.st_mode)) {
 		tree_note(path, "a hard link to something that is not there");
@@ -259,6 +261,7 @@ static int place(struct unpacking *u, struct archive_entry *e, const char *inner
 	dir = open_parent(u, path, &name);
 	if (dir < 0)
 		return dir;
+	assert(name != NULL);
 	if (hardlink != NULL)
 		return place_link(u, hardlink, dir, name, path);
 	switch (archive_entry_filetype(e)) {
