@@ -163,22 +163,22 @@ static int find_only(const struct http_head *h, const char *name, const struct h
 
 static int read_framing(struct http_head *h, struct bb_err *err)
 {
-	const struct http_field *length, *coding;
+	const struct http_field *length = NULL, *coding = NULL;
 	int has_length = find_only(h, "Content-Length", &length, err);
 	int has_coding =
 		has_length < 0 ? has_length : find_only(h, "Transfer-Encoding", &coding, err);
 
 	if (has_coding < 0)
 		return has_coding;
-	if (has_length && has_coding)
+	if (length != NULL && coding != NULL)
 		return bb_err_set(err, -EPROTO, "both Content-Length and Transfer-Encoding");
-	if (has_coding) {
+	if (coding != NULL) {
 		if (h->minor == 0 || !bb_view_ieq_str(coding->value, "chunked"))
 			return bb_err_set(err, -EPROTO, "Transfer-Encoding '%s'",
 					  BB_ESCAPED(coding->value));
 		h->framing = HTTP_BODY_CHUNKED;
 	}
-	if (has_length) {
+	if (length != NULL) {
 		if (bb_num_parse_u64(length->value, INT64_MAX, &h->length) < 0)
 			return bb_err_set(err, -EPROTO, "Content-Length '%s'",
 					  BB_ESCAPED(length->value));

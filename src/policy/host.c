@@ -88,7 +88,7 @@ static bool parse_v6(const char *text, char *dst)
 
 enum policy_reason policy_normalise_host(struct bb_view text, char *dst)
 {
-	char name[POLICY_HOST_MAX + 1];
+	char name[POLICY_HOST_MAX + 1] = "";
 
 	dst[0] = '\0';
 	if (!fold(text, name, sizeof(name)))
@@ -135,7 +135,7 @@ static const char *pattern_fault(const char *text, const char *suffix, bool is_w
 int policy_parse_host(struct bb_view text, char **ret_host, bool *ret_is_wildcard,
 		      struct bb_err *err)
 {
-	char name[POLICY_HOST_MAX + 3]; /* "*." in front of the longest suffix */
+	char name[POLICY_HOST_MAX + 3] = ""; /* "*." in front of the longest suffix */
 	const char *suffix = name;
 	bool is_wildcard;
 	const char *fault;
