@@ -366,6 +366,7 @@ static void tar_put_text(uint8_t *p, size_t n, const char *s)
 static int tar_put_header(tar_write_cb *write, void *arg, const struct tar_entry *e, char type,
 			  uint64_t size)
 {
+	static const uint8_t magic[8] = { 'u', 's', 't', 'a', 'r', 0, '0', '0' };
 	uint8_t h[TAR_BLOCK] = { 0 };
 	bool fits_time = e->mtime >= 0 && (uint64_t)e->mtime <= TAR_OCTAL_MAX;
 	uint64_t sum = 0;
@@ -379,7 +380,7 @@ static int tar_put_header(tar_write_cb *write, void *arg, const struct tar_entry
 	memset(h + TAR_SUM, ' ', 8);
 	h[TAR_TYPE] = (uint8_t)type;
 	tar_put_text(h + TAR_LINK, TAR_NAME_SIZE, e->link);
-	memcpy(h + TAR_MAGIC, "ustar\00000", 8);
+	memcpy(h + TAR_MAGIC, magic, sizeof(magic));
 	for (size_t i = 0; i < TAR_BLOCK; i++)
 		sum += h[i];
 	tar_put_octal(h + TAR_SUM, 7, sum);
