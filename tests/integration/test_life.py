@@ -271,12 +271,13 @@ def test_killing_the_monitor_during_the_launch():
 def test_killing_the_command_during_the_launch():
     for delay in (0.005, 0.02, 0.04, 0.08):
         with Bottles() as home:
-            command = home.start("sleep", "1000")
+            # Once the agent runs the bottle goes on without its command: it ends by itself then.
+            command = home.start("sleep", "1")
             time.sleep(delay)  # the moment is what is varied
             seen = descendants(command.pid)
             command.kill()
             command.communicate()
-            wait_for(lambda: not [b for b in home.list() if b["state"] != "ended"], "the bottle ends", 10)
+            wait_for(lambda: not [b for b in home.list() if b["state"] != "ended"], "the bottle ends", 30)
             home.expect_nothing_left(seen)
 
 

@@ -108,7 +108,9 @@ static void on_verdict(void *arg)
 	if (m->phase == MONITOR_ENDING)
 		return;
 	if (m->is_guest_dead && score < PART_KILLED)
-		monitor_end_now(m, "the guest ended unexpectedly");
+		/* What channel saw of it says more: a guest that was refused ends, too. */
+		monitor_end_now(m, "the guest ended unexpectedly%s%s",
+				m->lost[0] != '\0' ? ": " : "", m->lost);
 	else if (score > 0 && (score >= PART_SAID_WHY || m->lost[0] == '\0'))
 		monitor_end_now(m, "%s", reason);
 	else
