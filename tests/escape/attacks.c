@@ -356,16 +356,16 @@ static int any_capability(void)
 {
 	FILE *f = fopen("/proc/self/status", "re");
 	char line[256];
-	unsigned long long set;
+	int r = EPERM;
 
-	if (f == NULL)
-		return errno;
-	while (fgets(line, sizeof(line), f) != NULL) {
-		if (sscanf(line, "Cap%*3s: %llx", &set) == 1 && set != 0)
-			return 0;
+	/* "CapEff:\t0000000000000000" and four more. */
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		if (strncmp(line, "Cap", 3) == 0 && strtoull(line + 7, NULL, 16) != 0)
+			r = 0;
 	}
-	(void)fclose(f);
-	return EPERM;
+	if (f != NULL)
+		(void)fclose(f);
+	return r;
 }
 static int raise_ambient(void)
 {

@@ -41,11 +41,13 @@
 static bool knows_high_ids(const char *map_path)
 {
 	BB_AUTO_FCLOSE FILE *f = fopen(map_path, "re");
-	unsigned long inside, outside, count;
+	char line[128];
 
-	if (f == NULL)
-		return false;
-	while (fscanf(f, "%lu %lu %lu", &inside, &outside, &count) == 3) {
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		char *at = line; /* three numbers: inside, outside, count */
+		unsigned long inside = strtoul(at, &at, 10);
+		unsigned long count = (strtoul(at, &at, 10), strtoul(at, &at, 10));
+
 		if (inside <= ROOT_RANGE_START && count > ROOT_RANGE_START - inside &&
 		    count - (ROOT_RANGE_START - inside) >= RANGE_SIZE)
 			return true;
@@ -60,13 +62,16 @@ static bool parse_subid_line(const char *line, const char *user, uint32_t uid,
 	char number[16];
 	size_t n = strcspn(line, ":");
 	unsigned long start, count;
+	char *at;
 
 	(void)snprintf(number, sizeof(number), "%u", uid);
 	if (line[n] != ':' || !((strlen(user) == n && strncmp(line, user, n) == 0) ||
 				(strlen(number) == n && strncmp(line, number, n) == 0)))
 		return false;
-	if (sscanf(line + n, ":%lu:%lu", &start, &count) != 2)
+	start = strtoul(line + n + 1, &at, 10);
+	if (*at != ':')
 		return false;
+	count = strtoul(at + 1, NULL, 10);
 	if (start == 0 || start > INT_MAX || count < RANGE_SIZE)
 		return false;
 	*ret = (struct jail_range){ .start = (uint32_t)start, .count = RANGE_SIZE };

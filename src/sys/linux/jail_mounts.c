@@ -341,16 +341,16 @@ static int bind_layers(char *list, char options[ROOT_PATH_MAX], struct bb_err *e
 
 	for (char *layer = strtok_r(list, ":", &rest); layer != NULL;
 	     layer = strtok_r(NULL, ":", &rest), i++) {
-		char source[ROOT_PATH_MAX], at[32];
-		int r = old_path(source, layer, err);
+		char path[ROOT_PATH_MAX], at[32];
+		int r = old_path(path, layer, err);
 
 		if (r < 0)
 			return r;
 		(void)snprintf(at, sizeof(at), "/layers/%d", i);
 		if (mkdir(at, 0755) < 0)
 			return bb_err_errno(err, "layer");
-		r = bind(source, at, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-			 false, err);
+		r = bind(path, at, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, false,
+			 err);
 		if (r < 0)
 			return r;
 		n += (size_t)snprintf(options + n, ROOT_PATH_MAX - n, ":%s", at);

@@ -261,7 +261,7 @@ int spawn_run(const struct spawn_plan *plan, int timeout_ms, struct bb_buf *out,
 {
 	struct spawn_fd fds[FDSET_MAX];
 	struct spawn_plan with_output = *plan;
-	struct spawn_child child;
+	struct spawn_child child = { .pid = -1, .pidfd = -1 };
 	BB_AUTO_CLOSE int out_read = -1;
 	BB_AUTO_CLOSE int out_write = -1;
 	uint64_t end = bb_clock_ms() + (uint64_t)timeout_ms;
