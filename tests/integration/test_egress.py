@@ -501,3 +501,36 @@ def test_many_tunnels_at_once_and_one_too_many():
                 except OSError:
                     pass
         assert bundle.https("allowed.test").status == 200
+
+
+def test_the_body_of_a_refused_request_is_read_so_that_the_answer_arrives():
+    with Rig() as rig, Bundle([route("allowed.test")]) as bundle:
+        mark = rig.events.mark()
+        answer = bundle.https("evil.test", "/", "POST", body=b"x" * 60000)
+        assert answer.status == 403 and "'evil.test'" in answer.text, answer
+        with bundle.tls("evil.test") as s:  # one who never ends is cut off
+            s.sendall(head("POST", host="evil.test", extra="Content-Length: 100000000\r\n"))
+            assert Reader(s).answer().status == 403
+            try:
+                while True:
+                    s.sendall(b"x" * 65536)
+            except OSError:
+                pass
+        assert rig.silence(mark) == []
+
+
+def test_many_requests_at_once_are_each_answered_and_recorded():
+    with Rig(), Bundle([route("allowed.test")]) as bundle:
+        answers = {}
+
+        def ask(i):
+            host = "allowed.test" if i % 2 else "evil.test"
+            answers[i] = bundle.https(host, f"/n/{i}").status
+        threads = [threading.Thread(target=ask, args=(i,)) for i in range(40)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        assert answers == {i: 200 if i % 2 else 403 for i in range(40)}, answers
+        recorded = sorted((int(r["path"][3:]), r["verdict"]) for r in bundle.records())
+        assert recorded == [(i, "allowed" if i % 2 else "refused") for i in range(40)]
