@@ -29,7 +29,8 @@ struct bb_secret *bb_secret_new(const void *p, size_t n)
 	s = mmap(NULL, map_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (s == MAP_FAILED)
 		return NULL;
-	if (mlock(s, map_size) < 0 || madvise(s, map_size, MADV_DONTDUMP) < 0) {
+	if (mlock(s, map_size) < 0 || madvise(s, map_size, MADV_DONTDUMP) < 0 ||
+	    madvise(s, map_size, MADV_WIPEONFORK) < 0) { /* a child has none, exec or not */
 		(void)munmap(s, map_size);
 		return NULL;
 	}

@@ -50,6 +50,25 @@ static void secret_is_locked_and_left_out_of_dumps(void **state)
 	bb_secret_free(NULL);
 }
 
+static void secret_is_not_in_a_forked_child(void **state)
+{
+	struct bb_secret *s = bb_secret_new("token", 5);
+	const uint8_t *bytes = bb_secret_peek(s).p;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_memory_equal(bytes, "token", 5);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(memcmp(bytes, "\0\0\0\0\0", 5) == 0 ? 0 : 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_memory_equal(bytes, "token", 5);
+	bb_secret_free(s);
+}
+
 static void secret_refuses_empty_and_huge(void **state)
 {
 	static char huge[65537];
@@ -72,6 +91,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(secret_is_locked_and_left_out_of_dumps),
+		cmocka_unit_test(secret_is_not_in_a_forked_child),
 		cmocka_unit_test(secret_refuses_empty_and_huge),
 		cmocka_unit_test(secret_compares_whole_values),
 	};
