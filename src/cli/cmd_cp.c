@@ -1,4 +1,5 @@
 /* `bot-bottle cp`: files and trees between host and guest, or out of a kept workspace. */
+#include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,6 +172,7 @@ static int get_kept(const struct place *from, int dir, const char *as, struct bb
 	store_meta_free(meta);
 	if (r < 0)
 		return r;
+	assert(below != NULL);
 	inner = strdup(below);
 	if (path == NULL || inner == NULL)
 		return bb_err_set(err, -ENOMEM, "out of memory");

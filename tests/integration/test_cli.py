@@ -383,7 +383,7 @@ def test_time_is_a_limit():
         cli.bottle("t", "image: host\nresources: {time: 1s}")
         began = time.monotonic()
         done = cli.start("--", "sleep", "1000")
-        assert done.returncode not in (0, 1) and time.monotonic() - began < 20, done
+        assert done.returncode not in (0, 1) and time.monotonic() - began < 60, done
 
 
 def test_demo_shows_a_bottle():

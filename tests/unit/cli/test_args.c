@@ -36,19 +36,36 @@ static const struct cli_command verb = {
 	.name = "verb", .operands = "build|list", .operands_max = 1, .verbs = verbs
 };
 
-/* Words separated by single spaces. */
-static int parse(const struct cli_command *c, const char *line, char ***argv, struct cli_args *ret,
-		 struct bb_err *err)
+/* The parser moves pointers about, so the words are owned apart from the vector that it gets. */
+struct line {
+	char **words, **argv;
+};
+
+static void line_done(struct line *l)
 {
-	*argv = calloc(1, sizeof(**argv));
-	for (const char *p = line; *p != '\0';) {
+	bb_strv_free(l->words);
+	free(l->argv);
+}
+#define AUTO_LINE __attribute__((cleanup(line_done)))
+
+/* Words separated by single spaces. */
+static int parse(const struct cli_command *c, const char *text, struct line *l,
+		 struct cli_args *ret, struct bb_err *err)
+{
+	size_t count;
+
+	for (const char *p = text; *p != '\0';) {
 		size_t n = strcspn(p, " ");
 
-		assert_int_equal(bb_strv_push(argv, strndup(p, n)), 0);
+		assert_int_equal(bb_strv_push(&l->words, strndup(p, n)), 0);
 		p += n;
 		p += *p == ' ';
 	}
-	return cli_args_parse(c, (int)bb_strv_len(*argv), *argv, ret, err);
+	count = bb_strv_len(l->words);
+	l->argv = calloc(count + 1, sizeof(char *));
+	for (size_t i = 0; i < count; i++)
+		l->argv[i] = l->words[i];
+	return cli_args_parse(c, (int)count, l->argv, ret, err);
 }
 
 static char *joined(char *const *words)
@@ -92,9 +109,9 @@ static void args_are_sorted_into_options_operands_and_rest(void **state)
 		BB_AUTO_FREE char *operands = NULL, *after = NULL;
 		struct cli_args args;
 		struct bb_err err = { 0 };
-		char **argv;
+		AUTO_LINE struct line l = { 0 };
 
-		if (parse(cases[i].command, cases[i].line, &argv, &args, &err) < 0)
+		if (parse(cases[i].command, cases[i].line, &l, &args, &err) < 0)
 			fail_msg("'%s': %s", cases[i].line, err.msg);
 		operands = joined(args.operands);
 		after = joined(args.rest);
@@ -110,8 +127,6 @@ static void args_are_sorted_into_options_operands_and_rest(void **state)
 			assert_string_equal(cli_args_get(&args, "cwd"), cases[i].cwd);
 		else
 			assert_null(cli_args_get(&args, "cwd"));
-		/* The parser moves pointers about; the test's words are leaked with the process. */
-		free(argv);
 	}
 }
 
@@ -140,12 +155,11 @@ static void args_refuse_with_one_sentence(void **state)
 	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
 		struct cli_args args;
 		struct bb_err err = { 0 };
-		char **argv;
+		AUTO_LINE struct line l = { 0 };
 
-		assert_error(parse(cases[i].command, cases[i].line, &argv, &args, &err), BB_E_USAGE,
+		assert_error(parse(cases[i].command, cases[i].line, &l, &args, &err), BB_E_USAGE,
 			     err);
 		assert_string_equal(err.msg, cases[i].want);
-		free(argv);
 	}
 }
 
