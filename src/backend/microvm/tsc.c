@@ -52,7 +52,7 @@ static uint64_t tsc_sample_khz(void)
 
 uint32_t tsc_measure_khz(void)
 {
-	uint64_t v[TSC_SAMPLES];
+	uint64_t v[TSC_SAMPLES] = { 0 };
 
 	for (size_t i = 0; i < TSC_SAMPLES; i++) {
 		uint64_t khz = tsc_sample_khz();
