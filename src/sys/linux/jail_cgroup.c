@@ -253,8 +253,8 @@ void jail_cgroup_remove(struct jail_cgroup *g)
 	*g = (struct jail_cgroup){ 0 };
 }
 
-/* rmdir() refuses a group that has processes: nothing that lives is touched. Those of a bottle whose
- * monitor was killed a moment ago are on their way out. */
+/* rmdir() refuses a group that has processes: nothing that lives is touched. Those of a bottle
+ * whose monitor was killed a moment ago are on their way out. */
 static void reap_in(const char *where, const char *name)
 {
 	char parent[CGROUP_PATH_MAX], dir[CGROUP_PATH_MAX];
