@@ -197,22 +197,17 @@ static int base_bootstrap(struct image_job *job, const char *codename, const cha
 	BB_AUTO_FREE char *config = bb_text_printf("--aptopt=%s/apt.conf", job->scratch);
 	BB_AUTO_FREE char *hook = bb_text_printf("--customize-hook=%s", base_kernel_hook);
 	BB_AUTO_FREE char *temp = bb_text_printf("TMPDIR=%s", job->scratch);
-	const char *const make[] = { "mmdebstrap",
-				     geteuid() == 0 ? "--mode=root" : "--mode=unshare",
-				     "--variant=minbase",
-				     "--format=tar",
-				     "--include=" BASE_PACKAGES,
-				     "--dpkgopt=path-exclude=/usr/share/doc/*",
-				     "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-				     "--dpkgopt=path-exclude=/usr/share/man/*",
-				     "--dpkgopt=path-exclude=/usr/share/info/*",
-				     "--dpkgopt=path-exclude=/usr/share/locale/*",
-				     config,
-				     hook,
-				     codename,
-				     "-",
-				     sources,
-				     NULL };
+	const char *const make[] = {
+		"mmdebstrap", geteuid() == 0 ? "--mode=root" : "--mode=unshare",
+		"--variant=minbase", "--format=tar",
+		/* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): meant as one */
+		"--include=" BASE_PACKAGES, "--dpkgopt=path-exclude=/usr/share/doc/*",
+		"--dpkgopt=path-include=/usr/share/doc/*/copyright",
+		"--dpkgopt=path-exclude=/usr/share/man/*",
+		"--dpkgopt=path-exclude=/usr/share/info/*",
+		"--dpkgopt=path-exclude=/usr/share/locale/*", config, hook, codename, "-", sources,
+		NULL
+	};
 	const char *const unpack[] = { "tar",
 				       "-x",
 				       "-f",

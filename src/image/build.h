@@ -26,7 +26,8 @@ struct image_bar {
 	char last[128];
 };
 void image_bar_init(struct image_bar *bar, int fd);
-void image_bar_report(void *bar, const char *text, int percent); /* an image_progress_cb */
+void image_bar_report(void *arg, const char *text,
+		      int percent);        /* an image_progress_cb; arg: a bar */
 void image_bar_end(struct image_bar *bar); /* leaves the cursor on a fresh line */
 
 /* Names that can be built, NULL-terminated, static: "base", "claude". */

@@ -20,8 +20,6 @@
 #include "base/text.h"
 #include "sys/spawn.h"
 
-extern char **environ;
-
 #define JOB_TOOLS_MAX 2
 #define JOB_LINE_MAX  4096  /* bytes of one line of output; longer ones are cut */
 #define JOB_WORDS_MAX 400   /* bytes of last words in an error message */
