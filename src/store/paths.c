@@ -171,6 +171,7 @@ char *store_run_dir(const char *identity, struct bb_err *err)
 
 	if (link == NULL)
 		return NULL;
+	/* NOLINTNEXTLINE(readability-suspicious-call-argument): link is what is read */
 	n = readlink(link, path, sizeof(path) - 1);
 	if (n <= 0)
 		return store_fresh_run_dir(identity, err);
