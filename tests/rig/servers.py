@@ -68,6 +68,8 @@ class Servers:
         self.secrets, self.gates, self.raw = secrets, gates, raw
         self.dns = dns.Dns(events, zone)
         self.contexts, self.lock = {}, threading.Lock()
+        # Made here, once: two first connections at a time would each make one and mix key and certificate.
+        self.nameless = certs.leaf(home, "no-name", ["no-name.invalid"])
         self.certificates = {}  # host -> arguments for certs.leaf, where not the ordinary one
         self.sockets, self.live = [], set()
         self.selector = selectors.DefaultSelector()
@@ -201,7 +203,7 @@ class Servers:
             if name:
                 tls.context = self._context(name.lower())
         front = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        front.load_cert_chain(certs.leaf(self.home, "no-name", ["no-name.invalid"]))
+        front.load_cert_chain(self.nameless)
         front.set_alpn_protocols(["http/1.1"])
         front.sni_callback = choose
         try:
