@@ -105,6 +105,8 @@ static const struct {
 	{ "BOT_BOTTLE_HOME", "where manifests and state are; ~/.bot-bottle when it is not set" },
 	{ "BOT_BOTTLE_BACKEND", "the backend when --backend is not given" },
 	{ "BOT_BOTTLE_ACCEL", "kvm or tcg: force how a microvm runs" },
+	{ "BOT_BOTTLE_KVM_SECONDS",
+	  "how long doctor gives a guest under KVM to say hello (default 5); for very busy hosts" },
 	{ "BOT_BOTTLE_CLAUDE_OAUTH_TOKEN", "the token of the provider claude, sent as Bearer" },
 	{ "ANTHROPIC_API_KEY", "the key of the provider claude, sent as x-api-key" },
 	{ "BOT_BOTTLE_LOG", "error, warn, info or debug" },
