@@ -61,7 +61,7 @@ static inline struct bb_view bb_view_from(struct bb_view v, size_t off)
 {
 	if (off > v.n)
 		off = v.n;
-	return bb_view_of(v.p + off, v.n - off);
+	return off == 0 ? v : bb_view_of(v.p + off, v.n - off);
 }
 
 #endif

@@ -74,12 +74,12 @@ static bool starts_with(struct bb_view v, const char *prefix)
 {
 	size_t n = strlen(prefix);
 
-	return v.n >= n && memcmp(v.p, prefix, n) == 0;
+	return v.n >= n && (n == 0 || memcmp(v.p, prefix, n) == 0);
 }
 
 static bool contains(struct bb_view v, const char *part)
 {
-	return memmem(v.p, v.n, part, strlen(part)) != NULL;
+	return v.n > 0 && memmem(v.p, v.n, part, strlen(part)) != NULL;
 }
 
 static bool is_release_suite(struct bb_view suite, const char *codename)

@@ -20,7 +20,7 @@ static void run(const uint8_t *p, size_t n, size_t cut, bool is_plain, struct bb
 	if (cut > n)
 		cut = n;
 	assert(term_filter_feed(&f, bb_view_of(p, cut), out) == 0);
-	assert(term_filter_feed(&f, bb_view_of(p + cut, n - cut), out) == 0);
+	assert(term_filter_feed(&f, bb_view_from(bb_view_of(p, n), cut), out) == 0);
 }
 
 static size_t check_csi(const uint8_t *p, size_t n)

@@ -172,8 +172,12 @@ class Home:
         return sorted(n for n in os.listdir(base) if n[0] != ".") if os.path.isdir(base) else []
 
     def close(self):
-        if self.owned:
+        # A monitor that is ending may still write its last metadata into the tree: once more, then.
+        deadline = time.monotonic() + 5
+        while self.owned and os.path.exists(self.path) and time.monotonic() < deadline:
             shutil.rmtree(self.path, ignore_errors=True)
+            if os.path.exists(self.path):
+                time.sleep(0.05)
 
     def __enter__(self):
         return self

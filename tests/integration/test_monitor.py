@@ -235,7 +235,8 @@ def test_killing_the_monitor_takes_everything_with_it():
 
 
 def test_a_part_that_sends_nonsense_is_ended_with_the_bottle():
-    reason, _ = launch_fails(Stage(script={"dialler": ["nonsense"]}))
+    with Stage(script={"dialler": ["nonsense"]}) as s:
+        reason, _ = launch_fails(s)
     assert "the dialler failed" in reason and "unknown" in reason, reason
 
 

@@ -168,7 +168,7 @@ int spawn_finish(struct spawn_pending *pending, struct spawn_child *ret, struct 
 
 int spawn_start(const struct spawn_plan *plan, struct spawn_child *ret, struct bb_err *err)
 {
-	struct spawn_pending pending;
+	struct spawn_pending pending = { .child.pidfd = -1, .report_fd = -1 };
 	int r = spawn_begin(plan, &pending, err);
 
 	return r < 0 ? r : spawn_finish(&pending, ret, err);
