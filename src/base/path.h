@@ -22,5 +22,9 @@ int bb_path_write_atomic(const char *path, const void *p, size_t n, mode_t mode,
 int bb_path_remove_tree(const char *path, struct bb_err *err);
 /* The directory of /proc/self/exe without a trailing slash, on the heap, or NULL. */
 char *bb_path_self_dir(void);
+/* Another of our programs: beside this one in the build tree and in libexec/bot-bottle, in
+ * ../libexec/bot-bottle when this one is installed in bin. On the heap; NULL with err set when it
+ * is not there. */
+char *bb_path_sibling(const char *program, struct bb_err *err);
 
 #endif

@@ -4,11 +4,12 @@
 #include <unistd.h>
 
 #include "backend/backend.h"
+#include "backend/report.h"
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/out.h"
-#include "cli/sibling.h"
 #include "image/build.h"
 #include "image/image.h"
 
@@ -53,16 +54,15 @@ static void put(struct printer *p, const char *part, const struct backend_check 
 static void check_backend(struct printer *p, const char *name, bool is_deep)
 {
 	static struct backend_report report;
-	struct backend_check all = { .name = "start", .state = BACKEND_CHECK_OK };
+	struct backend_check all = { .name = "start" };
 	struct bb_err err = { 0 };
 
 	memset(&report, 0, sizeof(report));
 	if (backend_preflight(backend_find(name), is_deep, &report, &err) < 0) {
-		all.state = BACKEND_CHECK_FAIL;
-		(void)snprintf(all.text, sizeof(all.text), "cannot start bottles: %.480s", err.msg);
+		report_found(&all, BACKEND_CHECK_FAIL, "cannot start bottles: %s", err.msg);
 	} else {
-		(void)snprintf(all.text, sizeof(all.text), "can start bottles%s%.60s",
-			       report.accelerator[0] != '\0' ? ", by " : "", report.accelerator);
+		report_found(&all, BACKEND_CHECK_OK, "can start bottles%s%s",
+			     report.accelerator[0] != '\0' ? ", by " : "", report.accelerator);
 	}
 	for (size_t i = 0; i < report.count; i++)
 		put(p, name, &report.checks[i]);
@@ -76,10 +76,9 @@ static void check_image(struct printer *p, const char *name)
 	struct bb_err err = { 0 };
 
 	if (image_find(name, &image, &err) < 0) {
-		c.state = BACKEND_CHECK_WARN;
-		(void)snprintf(c.text, sizeof(c.text), "%.500s", err.msg);
+		report_found(&c, BACKEND_CHECK_WARN, "%s", err.msg);
 		if (image_build_check(name, &err) < 0)
-			(void)snprintf(c.mend, sizeof(c.mend), "%.500s", err.msg);
+			report_mend(&c, "%s", err.msg);
 	}
 	image_free(image);
 	put(p, "image", &c);
@@ -92,13 +91,12 @@ static void check_programs(struct printer *p)
 					     "bot-bottle-recorder", "bot-bottle-archive" };
 
 	for (size_t i = 0; i < BB_ARRAY_LEN(names); i++) {
-		struct backend_check c = { .name = names[i], .state = BACKEND_CHECK_OK };
+		struct backend_check c = { .name = names[i] };
 		struct bb_err err = { 0 };
-		BB_AUTO_FREE char *path = cli_sibling(names[i], &err);
+		BB_AUTO_FREE char *path = bb_path_sibling(names[i], &err);
 
-		if (path == NULL)
-			c.state = BACKEND_CHECK_FAIL;
-		(void)snprintf(c.text, sizeof(c.text), "%.500s", path != NULL ? path : err.msg);
+		report_found(&c, path != NULL ? BACKEND_CHECK_OK : BACKEND_CHECK_FAIL, "%s",
+			     path != NULL ? path : err.msg);
 		put(p, "program", &c);
 	}
 }

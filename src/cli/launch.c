@@ -14,10 +14,10 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/secret.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "base/tlv.h"
 #include "cli/out.h"
-#include "cli/sibling.h"
 #include "cli/signals.h"
 #include "ipc/ipc.h"
 #include "ipc/messages.h"
@@ -66,7 +66,7 @@ static char **scrubbed_environment(void)
 
 static int start_monitor(struct launching *l, struct bb_err *err)
 {
-	BB_AUTO_FREE char *path = cli_sibling("bot-bottle-monitor", err);
+	BB_AUTO_FREE char *path = bb_path_sibling("bot-bottle-monitor", err);
 	BB_AUTO_STRV char **env = scrubbed_environment();
 	BB_AUTO_CLOSE int theirs = -1;
 	char *argv[] = { path, NULL };

@@ -17,10 +17,10 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "base/tlv.h"
 #include "cli/out.h"
-#include "cli/sibling.h"
 #include "cli/signals.h"
 #include "cli/tar.h"
 #include "sys/spawn.h"
@@ -78,7 +78,7 @@ static void transfer_done(struct transfer *t)
 
 static int start_child(struct transfer *t, int dir_fd, char *const *argv, struct bb_err *err)
 {
-	BB_AUTO_FREE char *path = cli_sibling("bot-bottle-archive", err);
+	BB_AUTO_FREE char *path = bb_path_sibling("bot-bottle-archive", err);
 	BB_AUTO_CLOSE int data_end = -1, notes_end = -1;
 	char *env[] = { NULL };
 	int data[2], notes[2], r;

@@ -165,8 +165,6 @@ static int accel_prove(const struct qemu *q, const struct image *img, uint64_t *
 					    .is_probe = true,
 					    .cpus = 1,
 					    .memory_bytes = ACCEL_MEMORY } };
-	BB_AUTO_FREE char *self = bb_path_self_dir();
-	BB_AUTO_FREE char *init = self == NULL ? NULL : bb_text_printf("%s/bottle-init", self);
 	BB_AUTO_BUF struct bb_buf console = { .cap = ACCEL_CONSOLE };
 	BB_AUTO_CLOSE int kernel = open(img->kernel, O_RDONLY | O_CLOEXEC);
 	BB_AUTO_CLOSE int initrd = -1;
@@ -174,12 +172,13 @@ static int accel_prove(const struct qemu *q, const struct image *img, uint64_t *
 	BB_AUTO_CLOSE int theirs = -1;
 	struct jail *jail = NULL;
 	struct bb_err err = { 0 };
+	BB_AUTO_FREE char *init = bb_path_sibling("bottle-init", &err);
 	char words[256];
 	uint64_t started_ms = bb_clock_ms();
 	enum hello hello;
 	int pair[2];
 
-	initrd = init == NULL ? -ENOMEM : initramfs_pack(init, NULL, &err);
+	initrd = init == NULL ? -ENOENT : initramfs_pack(init, NULL, &err);
 	if (kernel < 0 || initrd < 0 || pipe2(pair, O_CLOEXEC) < 0) {
 		(void)snprintf(why, cap, "the proof could not be prepared: %.120s", err.msg);
 		return -EIO;

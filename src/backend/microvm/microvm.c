@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "backend/backend_impl.h"
+#include "backend/jailed_guest.h"
 #include "backend/microvm/accel.h"
 #include "backend/microvm/disk.h"
 #include "backend/microvm/initramfs.h"
@@ -17,18 +18,10 @@
 #include "backend/microvm/vmm.h"
 #include "base/cleanup.h"
 #include "base/path.h"
-#include "base/text.h"
-#include "sys/jail.h"
 
 #define MICROVM_HELLO_KVM_MS 10000 /* about a second is usual; a loaded host may take several */
 #define MICROVM_HELLO_TCG_MS \
 	60000 /* 1.4 s on an idle host, 30 s when the host is itself emulated */
-
-struct microvm {
-	struct backend_guest base; /* first */
-	struct jail *jail;
-	struct accel accel;
-};
 
 BB_DEFINE_AUTO(qemu, qemu_free)
 
@@ -51,11 +44,10 @@ static void files_done(const struct files *f)
 static int files_open(const struct backend_plan *plan, struct files *f, struct bb_err *err)
 {
 	const struct image *img = plan->image;
-	BB_AUTO_FREE char *self = bb_path_self_dir();
-	BB_AUTO_FREE char *init = self == NULL ? NULL : bb_text_printf("%s/bottle-init", self);
+	BB_AUTO_FREE char *init = bb_path_sibling("bottle-init", err);
 
 	if (init == NULL)
-		return bb_err_set(err, -ENOMEM, "out of memory");
+		return BB_E_MISSING;
 	f->kernel = open(img->kernel, O_RDONLY | O_CLOEXEC);
 	if (f->kernel < 0)
 		return bb_err_errno(err, "cannot read the guest's kernel '%s'", img->kernel);
@@ -76,14 +68,24 @@ static enum accel_wish microvm_wish(const struct backend_plan *plan)
 	return plan->force_tcg ? ACCEL_TCG : plan->force_kvm ? ACCEL_KVM : ACCEL_ANY;
 }
 
+/* Under KVM ten seconds, or five times what the proof's bare guest took where that is more. */
+static uint64_t microvm_hello_ms(const struct accel *a)
+{
+	uint64_t ms = a->proof_ms * 5;
+
+	if (!a->uses_kvm || ms > MICROVM_HELLO_TCG_MS)
+		return MICROVM_HELLO_TCG_MS;
+	return ms > MICROVM_HELLO_KVM_MS ? ms : MICROVM_HELLO_KVM_MS;
+}
+
 static int microvm_launch(const struct backend_plan *plan, int stream_fd, const struct qemu *q,
-			  struct microvm *vm, struct bb_err *err)
+			  bool uses_kvm, struct jail **ret, struct bb_err *err)
 {
 	AUTO_FILES struct files f = { -1, -1, -1, { -1, -1, -1, -1, -1, -1, -1, -1 } };
 	struct vmm_plan vmm = {
 		.name = plan->identity,
 		.qemu = q,
-		.shape = { .uses_kvm = vm->accel.uses_kvm,
+		.shape = { .uses_kvm = uses_kvm,
 			   .cpus = plan->resources.cpus,
 			   .memory_bytes = plan->resources.memory_bytes,
 			   .layers = plan->image->layer_count,
@@ -97,20 +99,21 @@ static int microvm_launch(const struct backend_plan *plan, int stream_fd, const 
 
 	if (r < 0)
 		return r;
-	if (!vm->accel.uses_kvm)
+	if (!uses_kvm)
 		vmm.shape.tsc_khz = tsc_measure_khz();
 	vmm.kernel_fd = f.kernel;
 	vmm.initrd_fd = f.initrd;
 	vmm.disk_fd = f.disk;
 	memcpy(vmm.layer_fds, f.layers, sizeof(vmm.layer_fds));
-	return vmm_start(&vmm, &vm->jail, err);
+	return vmm_start(&vmm, ret, err);
 }
 
 static int microvm_start(const struct backend_plan *plan, int stream_fd, struct backend_guest **ret,
 			 struct bb_err *err)
 {
 	BB_AUTO(qemu) struct qemu *q = NULL;
-	BB_AUTO_FREE struct microvm *vm = NULL;
+	BB_AUTO_FREE struct jailed_guest *vm = NULL;
+	struct accel accel;
 	int r;
 
 	if (plan->image->is_host || plan->image->kernel == NULL)
@@ -125,50 +128,16 @@ static int microvm_start(const struct backend_plan *plan, int stream_fd, struct 
 	if (vm == NULL)
 		return bb_err_set(err, -ENOMEM, "out of memory");
 	vm->base.backend = &backend_microvm;
-	r = accel_choose(microvm_wish(plan), q, plan->image, &vm->accel, err);
+	r = accel_choose(microvm_wish(plan), q, plan->image, &accel, err);
 	if (r == 0)
-		r = microvm_launch(plan, stream_fd, q, vm, err);
+		r = microvm_launch(plan, stream_fd, q, accel.uses_kvm, &vm->jail, err);
 	if (r < 0)
 		return r;
+	vm->hello_ms = microvm_hello_ms(&accel);
+	(void)snprintf(vm->note, sizeof(vm->note), "%s", accel.note);
 	(void)close(stream_fd); /* taken: QEMU holds its copy */
 	*ret = &bb_take_ptr(&vm)->base;
 	return 0;
-}
-
-static const struct microvm *microvm_of(const struct backend_guest *g)
-{
-	return (const struct microvm *)(const void *)g;
-}
-
-static int microvm_pidfd(const struct backend_guest *g)
-{
-	return jail_pidfd(microvm_of(g)->jail);
-}
-
-static const char *microvm_note(const struct backend_guest *g)
-{
-	return microvm_of(g)->accel.note;
-}
-
-/* Under KVM ten seconds, or five times what the proof's bare guest took where that is more. */
-static uint64_t microvm_hello_ms(const struct backend_guest *g)
-{
-	const struct accel *a = &microvm_of(g)->accel;
-	uint64_t ms = a->proof_ms * 5;
-
-	if (!a->uses_kvm || ms > MICROVM_HELLO_TCG_MS)
-		return MICROVM_HELLO_TCG_MS;
-	return ms > MICROVM_HELLO_KVM_MS ? ms : MICROVM_HELLO_KVM_MS;
-}
-
-static void microvm_destroy(struct backend_guest *g)
-{
-	struct microvm *vm = (struct microvm *)(void *)g;
-
-	if (vm == NULL)
-		return;
-	jail_free(vm->jail);
-	free(vm);
 }
 
 const struct backend backend_microvm = {
@@ -176,8 +145,8 @@ const struct backend backend_microvm = {
 	.warning = NULL,
 	.preflight = microvm_preflight,
 	.start = microvm_start,
-	.pidfd = microvm_pidfd,
-	.note = microvm_note,
-	.hello_ms = microvm_hello_ms,
-	.destroy = microvm_destroy,
+	.pidfd = jailed_guest_pidfd,
+	.note = jailed_guest_note,
+	.hello_ms = jailed_guest_hello_ms,
+	.destroy = jailed_guest_destroy,
 };

@@ -10,17 +10,15 @@
 #include <unistd.h>
 
 #include "backend/backend_impl.h"
+#include "backend/jailed_guest.h"
+#include "backend/report.h"
 #include "base/cleanup.h"
 #include "base/path.h"
 
 #define INIT_NAME  "bottle-init"
-#define HELLO_MS   10000 /* an init that is executed already; a busy host needs some */
-#define OPEN_FILES 16384 /* node and bun watch many files */
-
-struct namespace_guest {
-	struct backend_guest guest; /* first: see backend_impl.h */
-	struct jail *jail;
-};
+#define NOTE       "shared kernel" /* the accelerator, and the warning */
+#define HELLO_MS   10000           /* an init that is executed already; a busy host needs some */
+#define OPEN_FILES 16384           /* node and bun watch many files */
 
 /* A limit of the file size beside that of the file system: one file never exceeds the disk. */
 void namespace_jail_plan(const struct backend_plan *plan, const struct layout *layout,
@@ -59,7 +57,7 @@ int namespace_start(const struct backend_plan *plan, const char *init_path, int 
 		{ .from = stream_fd, .to = 3 },
 	};
 	__attribute__((cleanup(layout_done))) struct layout layout = { 0 };
-	BB_AUTO_FREE struct namespace_guest *g = calloc(1, sizeof(*g));
+	BB_AUTO_FREE struct jailed_guest *g = calloc(1, sizeof(*g));
 	struct jail_plan jail;
 	int r;
 
@@ -72,122 +70,81 @@ int namespace_start(const struct backend_plan *plan, const char *init_path, int 
 	r = jail_start(&jail, &g->jail, err);
 	if (r < 0)
 		return r;
-	g->guest.backend = &backend_namespace;
+	g->base.backend = &backend_namespace;
+	g->hello_ms = HELLO_MS;
+	(void)snprintf(g->note, sizeof(g->note), NOTE);
 	(void)close(stream_fd); /* the child has its own */
-	*ret = &bb_take_ptr(&g)->guest;
+	*ret = &bb_take_ptr(&g)->base;
 	return 0;
-}
-
-static int find_init(char path[4096], struct bb_err *err)
-{
-	BB_AUTO_FREE char *dir = bb_path_self_dir();
-
-	if (dir == NULL)
-		return bb_err_errno(err, "cannot find the directory of this program");
-	(void)snprintf(path, 4096, "%s/" INIT_NAME, dir);
-	if (access(path, X_OK) == 0)
-		return 0;
-	/* The command line stands in bin/, the rest of us in libexec/. */
-	(void)snprintf(path, 4096, "%s/../libexec/bot-bottle/" INIT_NAME, dir);
-	if (access(path, X_OK) == 0)
-		return 0;
-	return bb_err_set(err, BB_E_MISSING,
-			  "'" INIT_NAME "' is not beside this program in '%s'; "
-			  "install bot-bottle again",
-			  dir);
 }
 
 static int start(const struct backend_plan *plan, int stream_fd, struct backend_guest **ret,
 		 struct bb_err *err)
 {
-	char init_path[4096];
-	int r = find_init(init_path, err);
+	BB_AUTO_FREE char *init_path = bb_path_sibling(INIT_NAME, err);
 
-	return r < 0 ? r : namespace_start(plan, init_path, stream_fd, ret, err);
+	return init_path == NULL ? BB_E_MISSING
+				 : namespace_start(plan, init_path, stream_fd, ret, err);
 }
 
-static struct backend_check *add_check(struct backend_report *report, const char *name)
+static void check_init(void *arg, struct backend_check *c)
 {
-	struct backend_check *c = &report->checks[report->count++];
+	struct bb_err err = { 0 };
+	BB_AUTO_FREE char *path = bb_path_sibling(INIT_NAME, &err);
 
-	c->name = name;
-	return c;
+	(void)arg;
+	report_found(c, path == NULL ? BACKEND_CHECK_FAIL : BACKEND_CHECK_OK, "%s",
+		     path == NULL ? err.msg : path);
 }
 
+static void check_jail(void *arg, struct backend_check *c)
+{
+	struct bb_err err = { 0 };
+
+	(void)arg;
+	if (jail_probe(&err) < 0)
+		report_found(c, BACKEND_CHECK_FAIL, "%s", err.msg);
+	else
+		report_found(c, BACKEND_CHECK_OK, "a jail with all namespaces was made");
+}
+
+static void check_limits(void *arg, struct backend_check *c)
+{
+	(void)arg;
+	if (jail_has_cgroup()) {
+		report_found(c, BACKEND_CHECK_OK, "memory and processes by cgroup");
+		return;
+	}
+	report_found(c, BACKEND_CHECK_WARN,
+		     "no cgroup is delegated: memory is limited for each process, not for the "
+		     "whole bottle");
+	report_mend(c, "start inside a delegated group: systemd-run --user --scope -p "
+		       "Delegate=yes bot-bottle ...");
+}
+
+static const struct report_row checks[] = {
+	{ "bottle-init", check_init },
+	{ "namespaces", check_jail },
+	{ "limits", check_limits },
+};
+
+/* A jail is made whether or not the look is deep: it costs a few milliseconds. */
 static int preflight(bool deep, struct backend_report *ret, struct bb_err *err)
 {
-	char init_path[4096];
-	struct bb_err why = { 0 };
-	struct backend_check *c;
-	int r;
+	int r = report_run(checks, BB_ARRAY_LEN(checks), NULL, ret, err);
 
-	(void)deep; /* a jail is made either way: it costs a few milliseconds */
-	(void)snprintf(ret->accelerator, sizeof(ret->accelerator), "shared kernel");
-
-	c = add_check(ret, "bottle-init");
-	r = find_init(init_path, &why);
-	c->state = r < 0 ? BACKEND_CHECK_FAIL : BACKEND_CHECK_OK;
-	(void)snprintf(c->text, sizeof(c->text), "%.500s", r < 0 ? why.msg : init_path);
-	if (r < 0)
-		return bb_err_set(err, BB_E_MISSING, "%s", why.msg);
-
-	c = add_check(ret, "namespaces");
-	r = jail_probe(&why);
-	c->state = r < 0 ? BACKEND_CHECK_FAIL : BACKEND_CHECK_OK;
-	(void)snprintf(c->text, sizeof(c->text), "%.500s",
-		       r < 0 ? why.msg : "a jail with all namespaces was made");
-	if (r < 0)
-		return bb_err_set(err, BB_E_MISSING, "%s", why.msg);
-
-	c = add_check(ret, "limits");
-	c->state = jail_has_cgroup() ? BACKEND_CHECK_OK : BACKEND_CHECK_WARN;
-	(void)snprintf(
-		c->text, sizeof(c->text), "%.500s",
-		c->state == BACKEND_CHECK_OK
-			? "memory and processes by cgroup"
-			: "no cgroup is delegated: memory is limited for each process, not for "
-			  "the whole bottle");
-	if (c->state != BACKEND_CHECK_OK)
-		(void)snprintf(c->mend, sizeof(c->mend),
-			       "start inside a delegated group: systemd-run --user --scope -p "
-			       "Delegate=yes bot-bottle ...");
-	return 0;
-}
-
-static int pidfd(const struct backend_guest *g)
-{
-	return jail_pidfd(((const struct namespace_guest *)g)->jail);
-}
-
-static const char *note(const struct backend_guest *g)
-{
-	(void)g;
-	return "shared kernel";
-}
-
-static uint64_t hello_ms(const struct backend_guest *g)
-{
-	(void)g;
-	return HELLO_MS;
-}
-
-static void destroy(struct backend_guest *g)
-{
-	struct namespace_guest *n = (struct namespace_guest *)g;
-
-	if (n == NULL)
-		return;
-	jail_free(n->jail);
-	free(n);
+	(void)deep;
+	(void)snprintf(ret->accelerator, sizeof(ret->accelerator), NOTE);
+	return r;
 }
 
 const struct backend backend_namespace = {
 	.name = "namespace",
-	.warning = "shared kernel",
+	.warning = NOTE,
 	.preflight = preflight,
 	.start = start,
-	.pidfd = pidfd,
-	.note = note,
-	.hello_ms = hello_ms,
-	.destroy = destroy,
+	.pidfd = jailed_guest_pidfd,
+	.note = jailed_guest_note,
+	.hello_ms = jailed_guest_hello_ms,
+	.destroy = jailed_guest_destroy,
 };
