@@ -2,8 +2,10 @@
 #include "backend/backend.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "backend/backend_impl.h"
+#include "base/cleanup.h"
 
 const char *backend_name(const struct backend *b)
 {
@@ -31,6 +33,46 @@ int backend_start(const struct backend *b, const struct backend_plan *plan, int 
 		return bb_err_wrap(err, "backend '%s'", b->name);
 	assert((*ret)->backend == b);
 	return 0;
+}
+
+bool backend_is_kept(const struct backend *b)
+{
+	return b->kept != NULL;
+}
+
+bool backend_is_optional(const struct backend *b)
+{
+	return b->is_optional;
+}
+
+int backend_guest_event_fd(const struct backend_guest *g)
+{
+	return g->backend->kept == NULL ? -1 : g->backend->kept->event_fd(g);
+}
+
+int backend_guest_next_event(struct backend_guest *g, struct backend_event *ret, struct bb_err *err)
+{
+	*ret = (struct backend_event){ .door = { .stream_fd = -1, .proxy_fd = -1 } };
+	return g->backend->kept->next_event(g, ret, err);
+}
+
+void backend_event_done(struct backend_event *e)
+{
+	bb_cleanup_fd(&e->door.stream_fd);
+	bb_cleanup_fd(&e->door.proxy_fd);
+	explicit_bzero(e, sizeof(*e));
+	e->door.stream_fd = -1;
+	e->door.proxy_fd = -1;
+}
+
+int backend_guest_minted(struct backend_guest *g, struct bb_view ca_pem, struct bb_err *err)
+{
+	return g->backend->kept->minted(g, ca_pem, err);
+}
+
+int backend_guest_launch(struct backend_guest *g, struct bb_err *err)
+{
+	return g->backend->kept->launch(g, err);
 }
 
 int backend_guest_pidfd(const struct backend_guest *g)

@@ -29,6 +29,7 @@ struct backend_plan {
 	const struct image *image; /* layers and, for microvm, kernel */
 	struct backend_resources resources;
 	const char *state_dir; /* the bottle's own directory */
+	const char *run_dir;   /* the bottle's sockets are here; this user's alone */
 	int console_fd;        /* write end of the console pipe; borrowed */
 	bool force_tcg;        /* BOT_BOTTLE_ACCEL=tcg */
 	bool force_kvm;        /* BOT_BOTTLE_ACCEL=kvm: fail instead of falling back */
@@ -66,9 +67,63 @@ const char *backend_warning(const struct backend *b);
 int backend_preflight(const struct backend *b, bool deep, struct backend_report *ret,
 		      struct bb_err *err);
 
-/* Starts the guest with stream_fd as its only channel (taken on success only). */
+/*
+ * Starts the guest with stream_fd as its only channel (taken on success only).
+ *
+ * A kept backend (backend_is_kept()) is given -1: its guest connects to a listener, and the backend
+ * starts it in turns with the bundle, by a process of its own, the keeper. start() returns at once;
+ * then, each as the other side is ready: backend_guest_minted(), BACKEND_EVENT_DOOR,
+ * backend_guest_launch(), BACKEND_EVENT_STARTED. backend_guest_pidfd() is the keeper's.
+ */
 int backend_start(const struct backend *b, const struct backend_plan *plan, int stream_fd,
 		  struct backend_guest **ret, struct bb_err *err);
+/* Not wanted on every host: what it lacks is told as a warning unless it was asked for. */
+bool backend_is_optional(const struct backend *b);
+bool backend_is_kept(const struct backend *b);
+
+/* What a guest that comes in from outside connects to. */
+#define BACKEND_CREDENTIAL   32
+#define BACKEND_PASSWORD_MAX 64
+#define BACKEND_URL_MAX      128
+struct backend_door {
+	int stream_fd; /* listening, owned; one connection becomes the stream */
+	int proxy_fd;  /* listening, owned; -1: the guest has no other way than the stream */
+	/* The stream begins with the credential. Without: who connects must be of our uid. */
+	bool wants_credential;
+	uint8_t credential[BACKEND_CREDENTIAL];
+	char proxy_password[BACKEND_PASSWORD_MAX]; /* user "bottle"; "" without a proxy */
+	char proxy_url[BACKEND_URL_MAX]; /* for the guest's variables; holds the password */
+};
+
+enum backend_event_kind {
+	BACKEND_EVENT_NONE, /* nothing to read now */
+	BACKEND_EVENT_STEP, /* text: what is being done now */
+	BACKEND_EVENT_DOOR, /* door: give its sockets to the bundle, then backend_guest_launch() */
+	BACKEND_EVENT_STARTED, /* the machine runs; its hello comes over the stream */
+	BACKEND_EVENT_FAILED,  /* text: why; the guest is being removed */
+	BACKEND_EVENT_GONE,    /* the keeper closed its end */
+};
+struct backend_event {
+	enum backend_event_kind kind;
+	char text[BB_ERR_MSG_MAX]; /* escaped */
+	struct backend_door door;
+};
+/* Kept backends only; borrowed; readable when there is an event. -1: the backend is not kept. */
+int backend_guest_event_fd(const struct backend_guest *g);
+/* The next event without waiting; 0, or -EPROTO: the keeper is not to be trusted any more. */
+int backend_guest_next_event(struct backend_guest *g, struct backend_event *ret,
+			     struct bb_err *err);
+void backend_event_done(struct backend_event *e); /* closes the door's sockets, wipes */
+/* Egress has minted: its public certificate. */
+int backend_guest_minted(struct backend_guest *g, struct bb_view ca_pem, struct bb_err *err);
+/* The bundle holds the door's sockets. */
+int backend_guest_launch(struct backend_guest *g, struct bb_err *err);
+
+/* Removes what killed keepers left; every command calls it. Quick when there is nothing. told (may
+ * be NULL) hears of each machine, with what went wrong or NULL. */
+int backend_reap(void (*told)(void *arg, const char *machine, const char *why), void *arg,
+		 struct bb_err *err);
+
 int backend_guest_pidfd(
 	const struct backend_guest *g); /* borrowed; readable when the guest is gone */
 const char *backend_guest_note(

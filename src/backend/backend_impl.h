@@ -4,9 +4,20 @@
 
 #include "backend/backend.h"
 
+/* Backends whose guest is started by a keeper; see backend.h. All required. */
+struct backend_kept {
+	int (*event_fd)(const struct backend_guest *g);
+	int (*next_event)(struct backend_guest *g, struct backend_event *ret, struct bb_err *err);
+	int (*minted)(struct backend_guest *g, struct bb_view ca_pem, struct bb_err *err);
+	int (*launch)(struct backend_guest *g, struct bb_err *err);
+};
+
 struct backend {
 	const char *name;    /* stable: used in manifests and BOT_BOTTLE_BACKEND */
 	const char *warning; /* shown with every status line; NULL: none */
+	/* Not wanted on every host: `doctor` tells what is missing as a warning, unless asked for
+	 * this backend. */
+	bool is_optional;
 	/* Prove the backend works here by using it, not by looking at it. Required. */
 	int (*preflight)(bool deep, struct backend_report *ret, struct bb_err *err);
 	/* Start the guest with stream_fd as its only channel; taken on success only. Required. */
@@ -17,6 +28,10 @@ struct backend {
 	uint64_t (*hello_ms)(const struct backend_guest *g); /* Required. */
 	/* Stop and free. NULL guest is a no-op. Never fails. Required. */
 	void (*destroy)(struct backend_guest *g);
+	const struct backend_kept *kept; /* NULL: start() starts the guest with the stream in it */
+	/* Removes what killed processes left. NULL: nothing can be left. */
+	int (*reap)(void (*told)(void *arg, const char *machine, const char *why), void *arg,
+		    struct bb_err *err);
 };
 
 /* The first member of every backend's guest struct. */
@@ -26,5 +41,6 @@ struct backend_guest {
 
 extern const struct backend backend_microvm;
 extern const struct backend backend_namespace;
+extern const struct backend backend_smolmachines;
 
 #endif

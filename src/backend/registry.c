@@ -28,3 +28,18 @@ const char *const *backend_names(void)
 		names[i] = registry[i]->name;
 	return names;
 }
+
+int backend_reap(void (*told)(void *arg, const char *machine, const char *why), void *arg,
+		 struct bb_err *err)
+{
+	int total = 0;
+
+	for (size_t i = 0; i < BB_ARRAY_LEN(registry); i++) {
+		int r = registry[i]->reap == NULL ? 0 : registry[i]->reap(told, arg, err);
+
+		if (r < 0)
+			return r;
+		total += r;
+	}
+	return total;
+}

@@ -82,6 +82,18 @@ enum ipc_type {
 	IPC_CHANNEL_CHANGED = 76,   /* -> channel: asks, and channel ->: tag 1 u32 0/1 */
 	IPC_CHANNEL_SHUTDOWN = 77,  /* -> channel: LIFECYCLE_SHUTDOWN to the guest */
 
+	/* monitor <-> keeper, which starts and removes the machine (backend smolmachines) */
+	IPC_KEEPER_PLAN = 80,    /* -> keeper: tags: enum keeper_plan_tag */
+	IPC_KEEPER_MINTED = 81,  /* -> keeper: tag 1 bytes: egress's public certificate (PEM) */
+	IPC_KEEPER_LAUNCH = 82,  /* -> keeper: channel and egress hold the door's sockets */
+	IPC_KEEPER_STEP = 83,    /* keeper ->: tag 1 str: what is being done now */
+	IPC_KEEPER_DOOR = 84,    /* keeper ->: fds: listener of the stream, then (TSI mode) of the
+				  * proxy; tag 1 bytes: the stream's credential, tag 2 str: the proxy's
+				  * password, tag 3 str: the proxy's URL (2 and 3 in TSI mode only, 1
+				  * empty else) */
+	IPC_KEEPER_STARTED = 85, /* keeper ->: the machine runs; tag 1 str: note */
+	IPC_KEEPER_FAILED = 86,  /* keeper ->: tag 1 str: sentence; the last thing it says */
+
 	/* CLI -> monitor at launch: on the report socket (fd 3 of the monitor), see
 	   role/monitor/plan.h */
 	IPC_LAUNCH_PLAN = 96,   /* CLI ->: fds: sealed memfd with the plan */

@@ -38,6 +38,7 @@ int guest_start(struct monitor *m, int stream_fd, int console_fd, struct bb_err 
 		.image = m->image,
 		.resources = m->plan->resources,
 		.state_dir = m->state_dir,
+		.run_dir = m->run_dir,
 		.console_fd = console_fd,
 		.force_tcg = is_forced(m, "tcg"),
 		.force_kvm = is_forced(m, "kvm"),

@@ -1,0 +1,38 @@
+/*
+ * One small file for each machine that may exist, locked by its keeper for the keeper's life:
+ * written before `machine create`, removed after the machine is gone for sure. A file that nobody
+ * holds is a machine left behind by a killed keeper; the next command removes both. It says where
+ * smolvm is and with which HOME and XDG_* it was run, since another command may have others.
+ */
+#ifndef BB_BACKEND_SMOLMACHINES_RECORD_H
+#define BB_BACKEND_SMOLMACHINES_RECORD_H
+
+#include <stddef.h>
+
+#include "backend/smolmachines/smolvm.h"
+#include "base/err.h"
+
+struct smol_record {
+	char *path;
+	int lock_fd; /* owned; -1: not held */
+};
+
+/* dir is made (0700) if missing. -EBUSY: a living keeper holds a machine of this name. */
+int smol_record_hold(const char *dir, const char *machine, const struct smolvm *vm,
+		     struct smol_record *ret, struct bb_err *err);
+/* The machine is gone: removes the file, then lets go of the lock. */
+void smol_record_drop(struct smol_record *r);
+/* Lets go of the lock and leaves the file: the next command tries again. */
+void smol_record_abandon(struct smol_record *r);
+
+/* Removes the machines of records that nobody holds. told (may be NULL) hears of each machine, with
+ * what went wrong or NULL. Returns how many are gone, or the first error when one could not be
+ * removed. */
+int smol_record_reap(const char *dir, void (*told)(void *arg, const char *machine, const char *why),
+		     void *arg, struct bb_err *err);
+
+/* <root>/smolmachines/machines and .../aliases, on the heap. */
+char *smol_record_dir(struct bb_err *err);
+char *smol_alias_dir(struct bb_err *err);
+
+#endif
