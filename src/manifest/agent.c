@@ -69,10 +69,7 @@ int manifest_parse_agent(struct bb_view text, const char *name, const char *file
 			 struct manifest_agent **ret, struct bb_err *err)
 {
 	BB_AUTO(manifest_agent) struct manifest_agent *a = calloc(1, sizeof(*a));
-	BB_AUTO(manifest_node) struct manifest_node *root = NULL;
-	struct manifest_reader reader = { .file = file, .err = err };
-	struct bb_view yaml = { 0 }, body = { 0 };
-	unsigned line = 1;
+	struct bb_view body = { 0 };
 	int r;
 
 	if (a == NULL)
@@ -81,13 +78,7 @@ int manifest_parse_agent(struct bb_view text, const char *name, const char *file
 	a->file = strdup(file);
 	if (a->name == NULL || a->file == NULL)
 		return bb_err_set(err, -ENOMEM, "out of memory");
-	r = manifest_check_text(text, file, 1, err);
-	if (r == 0)
-		r = manifest_split(text, file, &yaml, &line, &body, err);
-	if (r == 0)
-		r = manifest_node_read(yaml, file, line, &root, err);
-	if (r == 0)
-		r = manifest_take_block(&reader, &agent_block, root, a);
+	r = manifest_read_document(text, file, &agent_block, a, &body, err);
 	if (r < 0)
 		return r;
 	a->prompt = trimmed(body);

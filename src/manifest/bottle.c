@@ -136,6 +136,9 @@ static int take_auth_token(const struct manifest_reader *r, const struct manifes
 	return result;
 }
 
+#define REFUSE_DOCKERFILE                                                                      \
+	"is refused: images are built by 'bot-bottle image build', not from Dockerfiles; use " \
+	"'image'"
 #define REFUSE_CODEX "belongs to the codex provider, which is not built yet"
 static const struct manifest_key provider_keys[] = {
 	{ "template", MANIFEST_SCALAR, take_template, "the agent's provider: claude" },
@@ -143,9 +146,7 @@ static const struct manifest_key provider_keys[] = {
 	  "host variable that holds the provider's token" },
 	{ "forward_host_credentials", MANIFEST_SCALAR, NULL, REFUSE_CODEX },
 	{ "settings", MANIFEST_MAP, NULL, "belongs to the pi provider, which is not built yet" },
-	{ "dockerfile", MANIFEST_SCALAR, NULL,
-	  "is refused: images are built by 'bot-bottle image build', not from Dockerfiles; use "
-	  "'image'" },
+	{ "dockerfile", MANIFEST_SCALAR, NULL, REFUSE_DOCKERFILE },
 };
 static const struct manifest_block provider_block = { "agent_provider", provider_keys,
 						      BB_ARRAY_LEN(provider_keys) };
@@ -183,7 +184,6 @@ static int take_log(const struct manifest_reader *r, const struct manifest_node 
 	return 0;
 }
 
-#define REFUSE_DLP "is not built yet: bytes to allowed hosts are not scanned by this version"
 static const struct manifest_key egress_keys[] = {
 	{ "routes", MANIFEST_LIST, manifest_take_routes, "hosts that the agent may reach" },
 	{ "log", MANIFEST_SCALAR, take_log,
@@ -312,9 +312,7 @@ static const struct manifest_key bottle_keys[] = {
 	  "is not a key: approvals are not optional once built" },
 	{ "git", MANIFEST_MAP, NULL,
 	  "is an old key; it became 'git-gate', which is not built yet" },
-	{ "dockerfile", MANIFEST_SCALAR, NULL,
-	  "is refused: images are built by 'bot-bottle image build', not from Dockerfiles; use "
-	  "'image'" },
+	{ "dockerfile", MANIFEST_SCALAR, NULL, REFUSE_DOCKERFILE },
 	{ "runtime", MANIFEST_SCALAR, NULL, "is an old key; choose with 'start --backend'" },
 	{ "pipelock", MANIFEST_MAP, NULL, REFUSE_OLD },
 	{ "cred_proxy", MANIFEST_MAP, NULL, REFUSE_OLD },
@@ -328,10 +326,6 @@ int manifest_parse_bottle(struct bb_view text, const char *name, const char *fil
 			  struct manifest_bottle **ret, struct bb_err *err)
 {
 	BB_AUTO(manifest_bottle) struct manifest_bottle *b = calloc(1, sizeof(*b));
-	BB_AUTO(manifest_node) struct manifest_node *root = NULL;
-	struct manifest_reader reader = { .file = file, .err = err };
-	struct bb_view yaml = { 0 }, body = { 0 };
-	unsigned line = 1;
 	int r;
 
 	if (b == NULL)
@@ -341,13 +335,7 @@ int manifest_parse_bottle(struct bb_view text, const char *name, const char *fil
 	b->policy = policy_new();
 	if (b->name == NULL || b->file == NULL || b->policy == NULL)
 		return bb_err_set(err, -ENOMEM, "out of memory");
-	r = manifest_check_text(text, file, 1, err);
-	if (r == 0)
-		r = manifest_split(text, file, &yaml, &line, &body, err);
-	if (r == 0)
-		r = manifest_node_read(yaml, file, line, &root, err);
-	if (r == 0)
-		r = manifest_take_block(&reader, &bottle_block, root, b);
+	r = manifest_read_document(text, file, &bottle_block, b, NULL, err);
 	if (r < 0)
 		return r;
 	*ret = bb_take_ptr(&b);

@@ -151,3 +151,24 @@ bool manifest_is_env_name(const char *s)
 			return false;
 	return true;
 }
+
+int manifest_read_document(struct bb_view text, const char *file,
+			   const struct manifest_block *block, void *target,
+			   struct bb_view *ret_body, struct bb_err *err)
+{
+	BB_AUTO(manifest_node) struct manifest_node *root = NULL;
+	const struct manifest_reader reader = { .file = file, .err = err };
+	struct bb_view yaml = { 0 }, body = { 0 };
+	unsigned line = 1;
+	int r = manifest_check_text(text, file, 1, err);
+
+	if (r == 0)
+		r = manifest_split(text, file, &yaml, &line, &body, err);
+	if (r == 0)
+		r = manifest_node_read(yaml, file, line, &root, err);
+	if (r == 0)
+		r = manifest_take_block(&reader, block, root, target);
+	if (r == 0 && ret_body != NULL)
+		*ret_body = body;
+	return r;
+}

@@ -53,12 +53,10 @@ int manifest_take_size(const struct manifest_reader *r, const struct manifest_no
 /* ^[A-Za-z_][A-Za-z0-9_]*$, at most 128 bytes. */
 bool manifest_is_env_name(const char *s);
 
-/* For take functions that store one string: the row's target offset is the function itself. */
-#define MANIFEST_TAKE_STRING(function, type, member)                                            \
-	static int function(const struct manifest_reader *r, const struct manifest_node *value, \
-			    void *target)                                                       \
-	{                                                                                       \
-		return manifest_take_text(r, value, &((struct type *)target)->member);          \
-	}
+/* A whole file: checks its characters, splits it, reads the front matter and takes its keys into
+ * target. ret_body (may be NULL) borrows from text. */
+int manifest_read_document(struct bb_view text, const char *file,
+			   const struct manifest_block *block, void *target,
+			   struct bb_view *ret_body, struct bb_err *err);
 
 #endif

@@ -180,7 +180,6 @@ static int take_auth(const struct manifest_reader *r, const struct manifest_node
 	return 0;
 }
 
-#define REFUSE_DLP "is not built yet: bytes to allowed hosts are not scanned by this version"
 static const struct manifest_key route_keys[] = {
 	{ "host", MANIFEST_SCALAR, take_host, "api.example.com, or *.example.com" },
 	{ "ports", MANIFEST_LIST, take_tls_ports, "TLS ports; [443] when left out" },
