@@ -17,54 +17,12 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "sys/linux/filter_rows.h"
 #include "sys/linux/jail_calls.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
 #endif
-
-#define ALLOW(name)                                     \
-	{                                               \
-		.call = (name), .verdict = FILTER_ALLOW \
-	}
-#define ALLOW_ARG(name, index, number)                   \
-	{                                                \
-		.call = (name), .verdict = FILTER_ALLOW, \
-		.when = { {                              \
-			.arg = (index),                  \
-			.compare = FILTER_EQ,            \
-			.value = (uint64_t)(number),     \
-		} },                                     \
-	}
-#define REFUSE(name, number)                                               \
-	{                                                                  \
-		.call = (name), .verdict = FILTER_ERRNO, .error = (number) \
-	}
-/* The kernel looks at the lower 32 bits of an int argument only; so must a refusal. */
-#define REFUSE_INT(name, index, number, errno_number)                             \
-	{                                                                         \
-		.call = (name), .verdict = FILTER_ERRNO, .error = (errno_number), \
-		.when = { {                                                       \
-			.arg = (index),                                           \
-			.compare = FILTER_BITS,                                   \
-			.mask = 0xffffffffULL,                                    \
-			.value = (uint64_t)(number),                              \
-		} },                                                              \
-	}
-#define REFUSE_FLAG(name, index, flag)                                   \
-	{                                                                \
-		.call = (name), .verdict = FILTER_ERRNO, .error = EPERM, \
-		.when = { {                                              \
-			.arg = (index),                                  \
-			.compare = FILTER_BITS,                          \
-			.mask = (flag),                                  \
-			.value = (flag),                                 \
-		} },                                                     \
-	}
-#define END                  \
-	{                    \
-		.call = NULL \
-	}
 
 /* Guest and VMM: files, memory, threads, time, I/O on what is open. */
 static const struct filter_rule common[] = {
@@ -462,8 +420,7 @@ static const struct filter_rule by_argument[] = {
 	{ .call = "socket",
 	  .verdict = FILTER_ERRNO,
 	  .error = EPROTONOSUPPORT,
-	  .when = { { .arg = 0, .compare = FILTER_EQ, .value = AF_NETLINK },
-		    { .arg = 2, .compare = FILTER_NE, .value = 0 } } },
+	  .when = { WHEN_EQ(0, AF_NETLINK), { .arg = 2, .compare = FILTER_NE, .value = 0 } } },
 	REFUSE_FLAG("clone", 0, CLONE_NEWNS),
 	REFUSE_FLAG("clone", 0, CLONE_NEWUSER),
 	REFUSE_FLAG("clone", 0, CLONE_NEWPID),
@@ -491,10 +448,7 @@ static const struct filter_rule vmm_refused[] = {
 	REFUSE("setuid", EPERM),
 	REFUSE("setgid", EPERM),
 	REFUSE("personality", EPERM),
-	{ .call = "clone",
-	  .verdict = FILTER_ERRNO,
-	  .error = EPERM,
-	  .when = { { .arg = 0, .compare = FILTER_BITS, .mask = CLONE_THREAD, .value = 0 } } },
+	REFUSE_BITS("clone", 0, CLONE_THREAD, 0, EPERM),
 	REFUSE_INT("ioctl", 1, TIOCSTI, EPERM),
 	REFUSE_INT("ioctl", 1, 0x541C, EPERM),
 	END,
@@ -502,16 +456,11 @@ static const struct filter_rule vmm_refused[] = {
 
 /* Each exec asks the listener; once that is closed the kernel answers ENOSYS by itself. */
 static const struct filter_rule vmm_exec[] = {
-	{ .call = "execve", .verdict = FILTER_NOTIFY },
-	{ .call = "execveat", .verdict = FILTER_NOTIFY },
-	ALLOW("utimensat"),
-	ALLOW("wait4"),
-	ALLOW("waitid"),
-	ALLOW("sched_setscheduler"),
-	ALLOW("setpriority"),
-	ALLOW("sched_setattr"),
-	ALLOW("setsid"),
-	END,
+	ASK("execve"),        ASK("execveat"),
+	ALLOW("utimensat"),   ALLOW("wait4"),
+	ALLOW("waitid"),      ALLOW("sched_setscheduler"),
+	ALLOW("setpriority"), ALLOW("sched_setattr"),
+	ALLOW("setsid"),      END,
 };
 
 const struct filter_rule *const jail_calls[JAIL_FILTER_NUM_BUILT][JAIL_TABLES_MAX] = {

@@ -3,9 +3,6 @@
  * libuv, OpenSSL and c-ares call once set up, with the fallbacks of glibc. What no list names fails
  * with EPERM; a call that no correct role ever makes kills the process, so that an attempt is seen:
  * the bottle then ends with "part died".
- *
- * Arguments are compared in 64 bits although the kernel looks at 32 of an int: an upper half that
- * is not zero only makes a call fail that would have been allowed.
  */
 #include "sys/linux/sandbox_calls.h"
 
@@ -18,6 +15,8 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "sys/linux/filter_rows.h"
+
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #endif
@@ -26,158 +25,111 @@
 #define F_GET_SEALS 1034
 #endif
 
-#define CALL(name)                                      \
-	{                                               \
-		.call = (name), .verdict = FILTER_ALLOW \
-	}
-#define CALL_ARG(name, index, number)                    \
-	{                                                \
-		.call = (name), .verdict = FILTER_ALLOW, \
-		.when = { {                              \
-			.arg = (index),                  \
-			.compare = FILTER_EQ,            \
-			.value = (uint64_t)(number),     \
-		} },                                     \
-	}
-#define CALL_BITS(name, index, bits, number)             \
-	{                                                \
-		.call = (name), .verdict = FILTER_ALLOW, \
-		.when = { {                              \
-			.arg = (index),                  \
-			.compare = FILTER_BITS,          \
-			.mask = (uint64_t)(bits),        \
-			.value = (uint64_t)(number),     \
-		} },                                     \
-	}
-#define CALL_SOCKET(family, type)                          \
-	{                                                  \
-		.call = "socket", .verdict = FILTER_ALLOW, \
-		.when = { {                                \
-				  .arg = 0,                \
-				  .compare = FILTER_EQ,    \
-				  .value = (family),       \
-			  },                               \
-			  {                                \
-				  .arg = 1,                \
-				  .compare = FILTER_BITS,  \
-				  .mask = 0xf,             \
-				  .value = (type),         \
-			  } },                             \
-	}
-#define KILL(name)                                     \
-	{                                              \
-		.call = (name), .verdict = FILTER_KILL \
-	}
-#define END                  \
-	{                    \
-		.call = NULL \
-	}
-
 /* Memory, time, the loop, and I/O on descriptors that are already there. */
 static const struct filter_rule common[] = {
-	CALL("read"),
-	CALL("write"),
-	CALL("readv"),
-	CALL("writev"),
-	CALL("pread64"),
-	CALL("pwrite64"),
-	CALL("preadv"),
-	CALL("pwritev"),
-	CALL("close"),
-	CALL("close_range"),
-	CALL("lseek"),
-	CALL("fstat"),
-	CALL("ftruncate"),
-	CALL("dup"),
-	CALL("dup2"),
-	CALL("dup3"),
-	CALL("pipe2"),
-	CALL("poll"),
-	CALL("ppoll"),
-	CALL("select"),
-	CALL("pselect6"),
-	CALL("epoll_create1"),
-	CALL("epoll_ctl"),
-	CALL("epoll_wait"),
-	CALL("epoll_pwait"),
-	CALL("epoll_pwait2"),
-	CALL("eventfd2"),
-	CALL("timerfd_create"),
-	CALL("timerfd_settime"),
-	CALL("sendmsg"),
-	CALL("recvmsg"),
-	CALL("sendto"),
-	CALL("recvfrom"),
-	CALL("shutdown"),
-	CALL("getsockopt"),
-	CALL("setsockopt"),
-	CALL("getsockname"),
-	CALL("getpeername"),
-	CALL("munmap"),
-	CALL("mremap"),
-	CALL("brk"),
-	CALL("madvise"),
-	CALL("mlock"),
-	CALL("mlock2"),
-	CALL("munlock"),
-	CALL("rt_sigaction"),
-	CALL("rt_sigprocmask"),
-	CALL("rt_sigreturn"),
-	CALL("sigaltstack"),
-	CALL("restart_syscall"),
-	CALL("getpid"),
-	CALL("gettid"),
-	CALL("getppid"),
-	CALL("getuid"),
-	CALL("geteuid"),
-	CALL("getgid"),
-	CALL("getegid"),
-	CALL("exit"),
-	CALL("exit_group"),
-	CALL("futex"),
-	CALL("clock_gettime"),
-	CALL("clock_getres"),
-	CALL("clock_nanosleep"),
-	CALL("nanosleep"),
-	CALL("gettimeofday"),
-	CALL("time"),
-	CALL("getrandom"),
-	CALL("sched_yield"),
-	CALL("sched_getaffinity"),
-	CALL("set_robust_list"),
-	CALL("rseq"),
-	CALL("getrusage"),
-	CALL("sysinfo"),
-	CALL("uname"),
-	CALL("getcpu"),
-	CALL("membarrier"),
+	ALLOW("read"),
+	ALLOW("write"),
+	ALLOW("readv"),
+	ALLOW("writev"),
+	ALLOW("pread64"),
+	ALLOW("pwrite64"),
+	ALLOW("preadv"),
+	ALLOW("pwritev"),
+	ALLOW("close"),
+	ALLOW("close_range"),
+	ALLOW("lseek"),
+	ALLOW("fstat"),
+	ALLOW("ftruncate"),
+	ALLOW("dup"),
+	ALLOW("dup2"),
+	ALLOW("dup3"),
+	ALLOW("pipe2"),
+	ALLOW("poll"),
+	ALLOW("ppoll"),
+	ALLOW("select"),
+	ALLOW("pselect6"),
+	ALLOW("epoll_create1"),
+	ALLOW("epoll_ctl"),
+	ALLOW("epoll_wait"),
+	ALLOW("epoll_pwait"),
+	ALLOW("epoll_pwait2"),
+	ALLOW("eventfd2"),
+	ALLOW("timerfd_create"),
+	ALLOW("timerfd_settime"),
+	ALLOW("sendmsg"),
+	ALLOW("recvmsg"),
+	ALLOW("sendto"),
+	ALLOW("recvfrom"),
+	ALLOW("shutdown"),
+	ALLOW("getsockopt"),
+	ALLOW("setsockopt"),
+	ALLOW("getsockname"),
+	ALLOW("getpeername"),
+	ALLOW("munmap"),
+	ALLOW("mremap"),
+	ALLOW("brk"),
+	ALLOW("madvise"),
+	ALLOW("mlock"),
+	ALLOW("mlock2"),
+	ALLOW("munlock"),
+	ALLOW("rt_sigaction"),
+	ALLOW("rt_sigprocmask"),
+	ALLOW("rt_sigreturn"),
+	ALLOW("sigaltstack"),
+	ALLOW("restart_syscall"),
+	ALLOW("getpid"),
+	ALLOW("gettid"),
+	ALLOW("getppid"),
+	ALLOW("getuid"),
+	ALLOW("geteuid"),
+	ALLOW("getgid"),
+	ALLOW("getegid"),
+	ALLOW("exit"),
+	ALLOW("exit_group"),
+	ALLOW("futex"),
+	ALLOW("clock_gettime"),
+	ALLOW("clock_getres"),
+	ALLOW("clock_nanosleep"),
+	ALLOW("nanosleep"),
+	ALLOW("gettimeofday"),
+	ALLOW("time"),
+	ALLOW("getrandom"),
+	ALLOW("sched_yield"),
+	ALLOW("sched_getaffinity"),
+	ALLOW("set_robust_list"),
+	ALLOW("rseq"),
+	ALLOW("getrusage"),
+	ALLOW("sysinfo"),
+	ALLOW("uname"),
+	ALLOW("getcpu"),
+	ALLOW("membarrier"),
 	/* fstat() of glibc 2.33 and later; a path is not looked at with this flag and "". */
-	CALL_BITS("newfstatat", 3, AT_EMPTY_PATH, AT_EMPTY_PATH),
+	ALLOW_BITS("newfstatat", 3, AT_EMPTY_PATH, AT_EMPTY_PATH),
 	/* No memory that can be executed is ever made. */
-	CALL_BITS("mmap", 2, PROT_EXEC, 0),
-	CALL_BITS("mprotect", 2, PROT_EXEC, 0),
+	ALLOW_BITS("mmap", 2, PROT_EXEC, 0),
+	ALLOW_BITS("mprotect", 2, PROT_EXEC, 0),
 	/* No F_SETOWN, F_SETSIG: they send signals to others. */
-	CALL_ARG("fcntl", 1, F_DUPFD),
-	CALL_ARG("fcntl", 1, F_DUPFD_CLOEXEC),
-	CALL_ARG("fcntl", 1, F_GETFD),
-	CALL_ARG("fcntl", 1, F_SETFD),
-	CALL_ARG("fcntl", 1, F_GETFL),
-	CALL_ARG("fcntl", 1, F_SETFL),
-	CALL_ARG("fcntl", 1, F_ADD_SEALS),
-	CALL_ARG("fcntl", 1, F_GET_SEALS),
+	ALLOW_ARG("fcntl", 1, F_DUPFD),
+	ALLOW_ARG("fcntl", 1, F_DUPFD_CLOEXEC),
+	ALLOW_ARG("fcntl", 1, F_GETFD),
+	ALLOW_ARG("fcntl", 1, F_SETFD),
+	ALLOW_ARG("fcntl", 1, F_GETFL),
+	ALLOW_ARG("fcntl", 1, F_SETFL),
+	ALLOW_ARG("fcntl", 1, F_ADD_SEALS),
+	ALLOW_ARG("fcntl", 1, F_GET_SEALS),
 	/* isatty() of stdio, libuv's non-blocking switch, bytes waiting. */
-	CALL_ARG("ioctl", 1, TCGETS),
-	CALL_ARG("ioctl", 1, FIONBIO),
-	CALL_ARG("ioctl", 1, FIONREAD),
-	CALL_ARG("ioctl", 1, FIOCLEX),
-	CALL_ARG("ioctl", 1, SIOCOUTQ),
-	CALL_ARG("prctl", 0, PR_SET_NAME),
-	CALL_ARG("prctl", 0, PR_GET_NAME),
-	CALL_ARG("prctl", 0, PR_SET_VMA),
+	ALLOW_ARG("ioctl", 1, TCGETS),
+	ALLOW_ARG("ioctl", 1, FIONBIO),
+	ALLOW_ARG("ioctl", 1, FIONREAD),
+	ALLOW_ARG("ioctl", 1, FIOCLEX),
+	ALLOW_ARG("ioctl", 1, SIOCOUTQ),
+	ALLOW_ARG("prctl", 0, PR_SET_NAME),
+	ALLOW_ARG("prctl", 0, PR_GET_NAME),
+	ALLOW_ARG("prctl", 0, PR_SET_VMA),
 	END,
 };
 
-/* Never made by a correct role. Not listed for the monitor. */
+/* Never made by anyone. */
 static const struct filter_rule never[] = {
 	KILL("execve"),
 	KILL("execveat"),
@@ -189,131 +141,106 @@ static const struct filter_rule never[] = {
 	KILL("userfaultfd"),
 	KILL("keyctl"),
 	KILL("add_key"),
-	KILL("request_key"),
 	KILL("mount"),
-	KILL("umount2"),
 	KILL("pivot_root"),
-	KILL("chroot"),
 	KILL("unshare"),
 	KILL("setns"),
-	KILL("fsopen"),
-	KILL("move_mount"),
-	KILL("open_tree"),
-	KILL("mount_setattr"),
-	KILL("kexec_load"),
-	KILL("kexec_file_load"),
 	KILL("init_module"),
 	KILL("finit_module"),
-	KILL("delete_module"),
 	KILL("open_by_handle_at"),
 	KILL("pidfd_getfd"),
-	KILL("reboot"),
-	KILL("swapon"),
-	KILL("swapoff"),
-	KILL("iopl"),
-	KILL("ioperm"),
-	KILL("modify_ldt"),
-	KILL("personality"),
 	END,
 };
 
+/* Nor by a part; the monitor only fails. */
+static const struct filter_rule never_by_parts[] = {
+	KILL("request_key"),   KILL("umount2"),     KILL("chroot"),
+	KILL("fsopen"),        KILL("move_mount"),  KILL("open_tree"),
+	KILL("mount_setattr"), KILL("kexec_load"),  KILL("kexec_file_load"),
+	KILL("delete_module"), KILL("reboot"),      KILL("swapon"),
+	KILL("swapoff"),       KILL("iopl"),        KILL("ioperm"),
+	KILL("modify_ldt"),    KILL("personality"), END,
+};
+
 static const struct filter_rule socket_pairs[] = {
-	CALL_ARG("socketpair", 0, AF_UNIX),
+	ALLOW_ARG("socketpair", 0, AF_UNIX),
 	END,
 };
 
 static const struct filter_rule memory_files[] = {
-	CALL("memfd_create"),
-	CALL("fallocate"),
+	ALLOW("memfd_create"),
+	ALLOW("fallocate"),
 	END,
 };
 
 /* TCP upstreams, and UDP and TCP to the name servers. */
 static const struct filter_rule network[] = {
-	CALL_SOCKET(AF_INET, SOCK_STREAM),
-	CALL_SOCKET(AF_INET6, SOCK_STREAM),
-	CALL_SOCKET(AF_INET, SOCK_DGRAM),
-	CALL_SOCKET(AF_INET6, SOCK_DGRAM),
-	CALL("connect"),
-	CALL("sendmmsg"),
-	CALL("recvmmsg"),
+	ALLOW_SOCKET(AF_INET, SOCK_STREAM),
+	ALLOW_SOCKET(AF_INET6, SOCK_STREAM),
+	ALLOW_SOCKET(AF_INET, SOCK_DGRAM),
+	ALLOW_SOCKET(AF_INET6, SOCK_DGRAM),
+	ALLOW("connect"),
+	ALLOW("sendmmsg"),
+	ALLOW("recvmmsg"),
 	END,
 };
 
 /* Reading a file; Landlock says which. */
 static const struct filter_rule read_files[] = {
-	CALL_BITS("openat", 2, O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY),
-		  O_RDONLY),
-	CALL_BITS("open", 1, O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY), O_RDONLY),
-	CALL("newfstatat"),
-	CALL("statx"),
-	CALL("access"),
-	CALL("faccessat"),
-	CALL("faccessat2"),
-	CALL("readlink"),
-	CALL("fadvise64"),
+	ALLOW_BITS("openat", 2, O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY),
+		   O_RDONLY),
+	ALLOW_BITS("open", 1, O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY), O_RDONLY),
+	ALLOW("newfstatat"),
+	ALLOW("statx"),
+	ALLOW("access"),
+	ALLOW("faccessat"),
+	ALLOW("faccessat2"),
+	ALLOW("readlink"),
+	ALLOW("fadvise64"),
 	END,
 };
 
 static const struct filter_rule sync_files[] = {
-	CALL("fdatasync"), CALL("fsync"), CALL("fstatfs"), CALL("flock"), END,
+	ALLOW("fdatasync"), ALLOW("fsync"), ALLOW("fstatfs"), ALLOW("flock"), END,
 };
 
 /* A tree below one directory; Landlock keeps it there. */
 static const struct filter_rule trees[] = {
-	CALL("open"),       CALL("openat"),     CALL("openat2"),         CALL("newfstatat"),
-	CALL("stat"),       CALL("lstat"),      CALL("statx"),           CALL("access"),
-	CALL("faccessat"),  CALL("faccessat2"), CALL("getdents64"),      CALL("mkdir"),
-	CALL("mkdirat"),    CALL("unlink"),     CALL("unlinkat"),        CALL("rmdir"),
-	CALL("rename"),     CALL("renameat"),   CALL("renameat2"),       CALL("link"),
-	CALL("linkat"),     CALL("symlink"),    CALL("symlinkat"),       CALL("readlink"),
-	CALL("readlinkat"), CALL("chmod"),      CALL("fchmod"),          CALL("fchmodat"),
-	CALL("chown"),      CALL("fchown"),     CALL("lchown"),          CALL("fchownat"),
-	CALL("utimensat"),  CALL("utimes"),     CALL("futimesat"),       CALL("chdir"),
-	CALL("fchdir"),     CALL("getcwd"),     CALL("umask"),           CALL("statfs"),
-	CALL("fadvise64"),  CALL("fallocate"),  CALL("copy_file_range"), CALL("truncate"),
-	CALL("getxattr"),   CALL("lgetxattr"),  CALL("fgetxattr"),       CALL("listxattr"),
-	CALL("llistxattr"), CALL("flistxattr"), CALL("getgroups"),       END,
+	ALLOW("open"),       ALLOW("openat"),     ALLOW("openat2"),         ALLOW("newfstatat"),
+	ALLOW("stat"),       ALLOW("lstat"),      ALLOW("statx"),           ALLOW("access"),
+	ALLOW("faccessat"),  ALLOW("faccessat2"), ALLOW("getdents64"),      ALLOW("mkdir"),
+	ALLOW("mkdirat"),    ALLOW("unlink"),     ALLOW("unlinkat"),        ALLOW("rmdir"),
+	ALLOW("rename"),     ALLOW("renameat"),   ALLOW("renameat2"),       ALLOW("link"),
+	ALLOW("linkat"),     ALLOW("symlink"),    ALLOW("symlinkat"),       ALLOW("readlink"),
+	ALLOW("readlinkat"), ALLOW("chmod"),      ALLOW("fchmod"),          ALLOW("fchmodat"),
+	ALLOW("chown"),      ALLOW("fchown"),     ALLOW("lchown"),          ALLOW("fchownat"),
+	ALLOW("utimensat"),  ALLOW("utimes"),     ALLOW("futimesat"),       ALLOW("chdir"),
+	ALLOW("fchdir"),     ALLOW("getcwd"),     ALLOW("umask"),           ALLOW("statfs"),
+	ALLOW("fadvise64"),  ALLOW("fallocate"),  ALLOW("copy_file_range"), ALLOW("truncate"),
+	ALLOW("getxattr"),   ALLOW("lgetxattr"),  ALLOW("fgetxattr"),       ALLOW("listxattr"),
+	ALLOW("llistxattr"), ALLOW("flistxattr"), ALLOW("getgroups"),       END,
 };
 
 /* The monitor once everything is started: it watches, ends and cleans up. */
 static const struct filter_rule monitor[] = {
-	CALL_ARG("socket", 0, AF_UNIX),
-	CALL("bind"),
-	CALL("listen"),
-	CALL("accept"),
-	CALL("accept4"),
-	CALL("connect"),
-	CALL("splice"), /* its log, unread */
-	CALL("pidfd_send_signal"),
-	CALL("pidfd_open"),
-	CALL("waitid"),
-	CALL("wait4"),
-	CALL("setsid"),
-	CALL("kill"),
-	CALL_ARG("fcntl", 1, F_SETLK),
-	CALL_ARG("fcntl", 1, F_GETLK),
-	CALL_ARG("fcntl", 1, F_OFD_SETLK),
-	CALL_ARG("fcntl", 1, F_OFD_GETLK),
-	CALL_ARG("fcntl", 1, F_OFD_SETLKW),
-	KILL("ptrace"),
-	KILL("process_vm_readv"),
-	KILL("process_vm_writev"),
-	KILL("bpf"),
-	KILL("perf_event_open"),
-	KILL("userfaultfd"),
-	KILL("keyctl"),
-	KILL("add_key"),
-	KILL("execve"),
-	KILL("execveat"),
-	KILL("mount"),
-	KILL("pivot_root"),
-	KILL("unshare"),
-	KILL("setns"),
-	KILL("init_module"),
-	KILL("finit_module"),
-	KILL("open_by_handle_at"),
-	KILL("pidfd_getfd"),
+	ALLOW_ARG("socket", 0, AF_UNIX),
+	ALLOW("bind"),
+	ALLOW("listen"),
+	ALLOW("accept"),
+	ALLOW("accept4"),
+	ALLOW("connect"),
+	ALLOW("splice"), /* its log, unread */
+	ALLOW("pidfd_send_signal"),
+	ALLOW("pidfd_open"),
+	ALLOW("waitid"),
+	ALLOW("wait4"),
+	ALLOW("setsid"),
+	ALLOW("kill"),
+	ALLOW_ARG("fcntl", 1, F_SETLK),
+	ALLOW_ARG("fcntl", 1, F_GETLK),
+	ALLOW_ARG("fcntl", 1, F_OFD_SETLK),
+	ALLOW_ARG("fcntl", 1, F_OFD_GETLK),
+	ALLOW_ARG("fcntl", 1, F_OFD_SETLKW),
 	END,
 };
 
@@ -328,48 +255,48 @@ static const struct filter_rule monitor[] = {
 /* What the sanitizers' own threads, reports and leak check call. */
 static const struct filter_rule sanitizer[] = {
 #ifdef WITH_SANITIZER
-	CALL("open"),
-	CALL("openat"),
-	CALL("readlink"),
-	CALL("readlinkat"),
-	CALL("newfstatat"),
-	CALL("stat"),
-	CALL("lstat"),
-	CALL("statx"),
-	CALL("getdents64"),
-	CALL("mmap"),
-	CALL("mprotect"),
-	CALL("clone"),
-	CALL("wait4"),
-	CALL("prctl"),
-	CALL("fcntl"),
-	CALL("ioctl"),
-	CALL("arch_prctl"),
-	CALL("prlimit64"),
-	CALL("getrlimit"),
-	CALL("sched_getparam"),
-	CALL("process_madvise"),
-	CALL("tgkill"),
-	CALL("getcwd"),
-	CALL("set_tid_address"),
-	CALL("socket"),
+	ALLOW("open"),
+	ALLOW("openat"),
+	ALLOW("readlink"),
+	ALLOW("readlinkat"),
+	ALLOW("newfstatat"),
+	ALLOW("stat"),
+	ALLOW("lstat"),
+	ALLOW("statx"),
+	ALLOW("getdents64"),
+	ALLOW("mmap"),
+	ALLOW("mprotect"),
+	ALLOW("clone"),
+	ALLOW("wait4"),
+	ALLOW("prctl"),
+	ALLOW("fcntl"),
+	ALLOW("ioctl"),
+	ALLOW("arch_prctl"),
+	ALLOW("prlimit64"),
+	ALLOW("getrlimit"),
+	ALLOW("sched_getparam"),
+	ALLOW("process_madvise"),
+	ALLOW("tgkill"),
+	ALLOW("getcwd"),
+	ALLOW("set_tid_address"),
+	ALLOW("socket"),
 #endif
 	END,
 };
 
 const struct filter_rule *const sandbox_calls[SANDBOX_NUM_PROFILES][SANDBOX_TABLES_MAX] = {
-	[SANDBOX_CHANNEL] = { common, never, sanitizer, socket_pairs, sync_files },
-	[SANDBOX_EGRESS] = { common, never, sanitizer, memory_files },
-	[SANDBOX_DIALLER] = { common, never, sanitizer, network, read_files },
-	[SANDBOX_RECORDER] = { common, never, sanitizer, sync_files },
-	[SANDBOX_MONITOR] = { common, sanitizer, socket_pairs, memory_files, sync_files, trees,
-			      monitor },
-	[SANDBOX_ARCHIVE] = { common, never, sanitizer, sync_files, trees },
+	[SANDBOX_CHANNEL] = { common, never, never_by_parts, sanitizer, socket_pairs, sync_files },
+	[SANDBOX_EGRESS] = { common, never, never_by_parts, sanitizer, memory_files },
+	[SANDBOX_DIALLER] = { common, never, never_by_parts, sanitizer, network, read_files },
+	[SANDBOX_RECORDER] = { common, never, never_by_parts, sanitizer, sync_files },
+	[SANDBOX_MONITOR] = { common, never, sanitizer, socket_pairs, memory_files, sync_files,
+			      trees, monitor },
+	[SANDBOX_ARCHIVE] = { common, never, never_by_parts, sanitizer, sync_files, trees },
 };
 
 const struct filter_rule sandbox_no_open[] = {
-	{ .call = "open", .verdict = FILTER_ERRNO, .error = EACCES },
-	{ .call = "openat", .verdict = FILTER_ERRNO, .error = EACCES },
-	{ .call = "openat2", .verdict = FILTER_ERRNO, .error = EACCES },
+	REFUSE("open", EACCES),
+	REFUSE("openat", EACCES),
+	REFUSE("openat2", EACCES),
 	END,
 };

@@ -5,7 +5,7 @@
 #include "sys/linux/filter.h"
 #include "sys/sandbox.h"
 
-#define SANDBOX_TABLES_MAX 8
+#define SANDBOX_TABLES_MAX 10 /* the NULL at the end included */
 
 /* The tables of a profile, NULL-terminated. What none of them names fails with EPERM. */
 extern const struct filter_rule *const sandbox_calls[SANDBOX_NUM_PROFILES][SANDBOX_TABLES_MAX];
