@@ -105,9 +105,10 @@ void lifecycle_main_exit(struct guest *g, uint32_t code)
 /* kill(-1) as PID 1 reaches everybody else; anywhere else (tests) it would reach far too much. */
 static void lifecycle_signal_all(struct lifecycle *l, int number)
 {
-	session_signal_all(l->guest, number);
 	if (getpid() == 1)
 		(void)kill(-1, number); /* ESRCH: nobody is left */
+	else
+		session_signal_all(l->guest, number);
 }
 
 static bool lifecycle_has_children(void)
@@ -166,6 +167,7 @@ static void lifecycle_shutdown(struct lifecycle *l)
 		return;
 	l->guest->is_ending = true;
 	lifecycle_signal_all(l, SIGTERM);
+	session_hang_up(l->guest); /* interactive shells ignore TERM */
 	lifecycle_signal_all(l, SIGCONT);
 	poll_timer_set(&l->guest->loop, &l->timer, LIFECYCLE_TERM_MS);
 	lifecycle_check_end(l->guest);

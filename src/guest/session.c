@@ -92,6 +92,13 @@ static void session_finish(struct session *s)
 		lifecycle_main_exit(g, s->code);
 }
 
+static size_t session_pending(int fd)
+{
+	int n = 0;
+
+	return fd >= 0 && ioctl(fd, FIONREAD, &n) == 0 && n > 0 ? (size_t)n : 0;
+}
+
 static void session_check_end(struct session *s)
 {
 	if (s->state != SESSION_RUNNING || !s->has_exited)
@@ -108,7 +115,10 @@ static void session_on_idle(void *arg)
 {
 	struct session *s = arg;
 
-	if (s->is_throttled) { /* not idle: nobody has room for what it says */
+	/* Not idle: nobody has room for what it says; or this machine is so busy that the timer ran
+	 * out before we came to look at the pipes. */
+	if (s->is_throttled || session_pending(s->process.out_fd) > 0 ||
+	    session_pending(s->process.err_fd) > 0) {
 		poll_timer_set(&s->guest->loop, &s->drain, SESSION_IDLE_MS);
 		return;
 	}
@@ -280,26 +290,32 @@ void session_resize(struct session *s, uint16_t rows, uint16_t columns)
 			    &size); /* sends SIGWINCH where it changed */
 }
 
+/* The group that a terminal's keys reach; without a terminal there is only the process's own. */
+static pid_t session_foreground(const struct session *s)
+{
+	pid_t group = s->has_pty && s->process.in_fd >= 0 ? tcgetpgrp(s->process.in_fd) : 0;
+
+	return group > 1 ? group : s->process.pid;
+}
+
 void session_signal(struct session *s, int number)
 {
-	pid_t group = 0;
-
 	if (s->has_exited || number < 1 || number >= NSIG)
 		return;
-	if (s->has_pty && s->process.in_fd >= 0)
-		group = tcgetpgrp(s->process.in_fd);
-	if (group <= 1)
-		group = s->process.pid;
 	/* Before its setsid() the child is not yet a group. */
-	if (kill(-group, number) < 0 && errno == ESRCH)
+	if (kill(-session_foreground(s), number) < 0 && errno == ESRCH)
 		(void)kill(s->process.pid, number);
 }
 
+/* The leader's group beside the foreground one. Nobody gets it twice: to many programs a second
+ * TERM means "at once". */
 static void session_kill_group(struct session *s, int number)
 {
+	bool is_apart = session_foreground(s) != s->process.pid;
+
 	session_signal(s, number);
-	if (!s->has_exited)
-		(void)kill(-s->process.pid, number); /* the leader, beside the foreground group */
+	if (is_apart && !s->has_exited)
+		(void)kill(-s->process.pid, number);
 }
 
 static void session_on_kill(void *arg)
@@ -425,13 +441,6 @@ struct session *session_find(struct guest *g, uint32_t id)
 	return NULL;
 }
 
-static size_t session_pending(int fd)
-{
-	int n = 0;
-
-	return fd >= 0 && ioctl(fd, FIONREAD, &n) == 0 && n > 0 ? (size_t)n : 0;
-}
-
 bool session_reaped(struct guest *g, pid_t pid, int wait_status)
 {
 	struct session *s = g->sessions;
@@ -455,15 +464,16 @@ bool session_reaped(struct guest *g, pid_t pid, int wait_status)
 
 void session_signal_all(struct guest *g, int number)
 {
-	for (struct session *s = g->sessions; s != NULL; s = s->next) {
-		if (s->has_exited)
-			continue;
-		session_kill_group(s, number);
-		if (s->has_pty && number == SIGTERM) {
-			session_kill_group(s, SIGHUP); /* interactive shells ignore TERM */
-			session_kill_group(s, SIGCONT);
-		}
-	}
+	for (struct session *s = g->sessions; s != NULL; s = s->next)
+		if (!s->has_exited)
+			session_kill_group(s, number);
+}
+
+void session_hang_up(struct guest *g)
+{
+	for (struct session *s = g->sessions; s != NULL; s = s->next)
+		if (!s->has_exited && s->has_pty)
+			session_kill_group(s, SIGHUP);
 }
 
 bool session_has_output(const struct guest *g)

@@ -111,7 +111,7 @@ def test_sigterm_ends_a_bottle_gracefully():
             while next(frames)[1] != b"up\n":
                 pass
             m.process.terminate()
-            assert any(body == b"last words\n" for _, body in frames)
+            assert b"".join(body for kind, body in frames if kind == bundle.EXEC_STDOUT) == b"last words\n"
         m.wait_exit()
         assert "told to end" in s.home.meta(m.identity)["reason"]
         s.expect_nothing_left()
