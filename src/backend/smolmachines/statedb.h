@@ -13,14 +13,14 @@
 
 #include "base/err.h"
 
-enum statedb_system {
+enum statedb_os {
 	STATEDB_LINUX,  /* XDG_DATA_HOME when absolute, else ~/.local/share */
 	STATEDB_DARWIN, /* ~/Library/Application Support */
 };
 
 /* What the path depends on; strings borrowed, NULL: unset. */
 struct statedb_env {
-	enum statedb_system system;
+	enum statedb_os os;
 	const char *home;          /* HOME */
 	const char *xdg_data_home; /* XDG_DATA_HOME */
 	const char *passwd_home;   /* what the user database says */
