@@ -168,63 +168,30 @@ static int on_open(void *arg, struct mux_stream *s)
 
 static void on_readable(void *arg, struct mux_stream *s, void *owner)
 {
-	struct channel *c = arg;
+	struct owner *o = owner;
 
 	(void)s;
-	if (owner == NULL)
-		return;
-	switch (((struct owner *)owner)->kind) {
-	case OWNER_RELAY:
-		relay_on_readable(owner);
-		break;
-	case OWNER_OPENING:
-		opening_on_readable(owner);
-		break;
-	case OWNER_LIFECYCLE:
-		lifecycle_on_readable(c);
-		break;
-	}
+	if (o != NULL)
+		o->ops->on_readable(arg, o);
 }
 
 static void on_writable(void *arg, struct mux_stream *s, void *owner)
 {
-	struct channel *c = arg;
+	struct owner *o = owner;
 
 	(void)s;
-	if (owner == NULL)
-		return;
-	switch (((struct owner *)owner)->kind) {
-	case OWNER_RELAY:
-		relay_on_writable(owner);
-		break;
-	case OWNER_OPENING:
-		break;
-	case OWNER_LIFECYCLE:
-		lifecycle_flush(c);
-		break;
-	}
+	if (o != NULL && o->ops->on_writable != NULL)
+		o->ops->on_writable(arg, o);
 }
 
 static void on_reset(void *arg, struct mux_stream *s, void *owner)
 {
-	struct channel *c = arg;
+	struct owner *o = owner;
 
-	if (owner == NULL) {
+	if (o != NULL)
+		o->ops->on_reset(arg, o);
+	else
 		mux_stream_release(s);
-		return;
-	}
-	switch (((struct owner *)owner)->kind) {
-	case OWNER_RELAY:
-		relay_on_reset(owner);
-		break;
-	case OWNER_OPENING:
-		opening_on_reset(owner);
-		break;
-	case OWNER_LIFECYCLE:
-		mux_stream_release(bb_take_ptr(&c->lifecycle));
-		channel_lost(c, "the guest reset its lifecycle stream");
-		break;
-	}
 }
 
 static const struct mux_handlers mux_handlers = { on_open, on_readable, on_writable, on_reset,

@@ -67,13 +67,13 @@ struct channel {
 };
 
 /* What owns a mux stream: the first member of every owner. */
-enum owner_kind {
-	OWNER_RELAY,
-	OWNER_OPENING,
-	OWNER_LIFECYCLE,
-};
 struct owner {
-	enum owner_kind kind;
+	const struct owner_ops *ops;
+};
+struct owner_ops {
+	void (*on_readable)(struct channel *c, struct owner *o);
+	void (*on_writable)(struct channel *c, struct owner *o); /* NULL: has nothing to write */
+	void (*on_reset)(struct channel *c, struct owner *o);    /* releases the stream */
 };
 
 /* channel.c */
@@ -99,23 +99,16 @@ struct relay_plan {
 	uint64_t most;        /* SINK: bytes written at most, the rest is dropped; 0: no cap */
 };
 int relay_new(struct channel *c, const struct relay_plan *plan);
-void relay_on_readable(struct relay *r);
-void relay_on_writable(struct relay *r);
-void relay_on_reset(struct relay *r);
 /* The guest's stream is gone: each relay ends once what it holds is passed on. */
 void relay_drain_all(struct channel *c);
 void relay_free_all(struct channel *c);
 
 /* opening.c: the first bytes of a stream that the guest opened. */
 int opening_new(struct channel *c, struct mux_stream *s);
-void opening_on_readable(struct opening *o);
-void opening_on_reset(struct opening *o);
 void opening_free_all(struct channel *c);
 
 /* lifecycle.c */
 int lifecycle_start(struct channel *c, struct bb_err *err);
-void lifecycle_on_readable(struct channel *c);
-void lifecycle_flush(struct channel *c);
 int lifecycle_provision(struct channel *c, struct bb_view body, bool is_last, struct bb_err *err);
 int lifecycle_send(struct channel *c, uint8_t type, const struct bb_buf *body, struct bb_err *err);
 

@@ -8,28 +8,14 @@
 #include "ipc/messages.h"
 #include "role/channel/channel_impl.h"
 
-static struct owner lifecycle_owner = { .kind = OWNER_LIFECYCLE };
-
-/* Sends what waits, as far as credit goes; the rest goes on mux_handlers.on_writable. */
-void lifecycle_flush(struct channel *c)
+/* Sends what waits, as far as credit goes; the rest goes when more is given. */
+static void lifecycle_flush(struct channel *c)
 {
 	struct bb_view v = bb_buf_peek(&c->provision);
 
 	if (c->lifecycle == NULL || v.n == 0)
 		return;
 	bb_buf_consume(&c->provision, mux_stream_write(c->lifecycle, v.p, v.n));
-}
-
-int lifecycle_start(struct channel *c, struct bb_err *err)
-{
-	int r = mux_open(c->mux, &lifecycle_owner, &c->lifecycle);
-
-	if (r == 0)
-		r = proto_put_open(&c->provision, PROTO_LIFECYCLE, bb_view_of(NULL, 0));
-	if (r < 0)
-		return bb_err_set(err, r, "cannot open the lifecycle stream");
-	lifecycle_flush(c);
-	return 0;
 }
 
 int lifecycle_send(struct channel *c, uint8_t type, const struct bb_buf *body, struct bb_err *err)
@@ -178,11 +164,12 @@ static int guest_word(struct channel *c, const struct proto_frame *f, struct bb_
 	return bb_err_set(err, -EPROTO, "lifecycle frame %u is unknown", f->type);
 }
 
-void lifecycle_on_readable(struct channel *c)
+static void on_readable(struct channel *c, struct owner *o)
 {
 	struct bb_err err = { 0 };
 	struct proto_frame f;
 
+	(void)o;
 	while (c->lifecycle != NULL && c->state != CHANNEL_ENDING) {
 		int n = proto_get_frame(mux_stream_peek(c->lifecycle), &f, &err);
 
@@ -198,4 +185,32 @@ void lifecycle_on_readable(struct channel *c)
 	}
 	if (c->lifecycle != NULL && mux_stream_at_eof(c->lifecycle))
 		channel_lost(c, "the guest closed its lifecycle stream");
+}
+
+static void on_writable(struct channel *c, struct owner *o)
+{
+	(void)o;
+	lifecycle_flush(c);
+}
+
+static void on_reset(struct channel *c, struct owner *o)
+{
+	(void)o;
+	mux_stream_release(bb_take_ptr(&c->lifecycle));
+	channel_lost(c, "the guest reset its lifecycle stream");
+}
+
+static const struct owner_ops lifecycle_ops = { on_readable, on_writable, on_reset };
+static struct owner lifecycle_owner = { &lifecycle_ops };
+
+int lifecycle_start(struct channel *c, struct bb_err *err)
+{
+	int r = mux_open(c->mux, &lifecycle_owner, &c->lifecycle);
+
+	if (r == 0)
+		r = proto_put_open(&c->provision, PROTO_LIFECYCLE, bb_view_of(NULL, 0));
+	if (r < 0)
+		return bb_err_set(err, r, "cannot open the lifecycle stream");
+	lifecycle_flush(c);
+	return 0;
 }

@@ -28,21 +28,6 @@ static void opening_free(struct opening *o)
 	free(o);
 }
 
-int opening_new(struct channel *c, struct mux_stream *s)
-{
-	struct opening *o = calloc(1, sizeof(*o));
-
-	if (o == NULL)
-		return -ENOMEM;
-	o->owner.kind = OWNER_OPENING;
-	o->c = c;
-	o->stream = s;
-	o->next = c->openings;
-	c->openings = o;
-	mux_stream_set_owner(s, o);
-	return 0;
-}
-
 /* Hands one end of a new pair to the service; the other, or negative. */
 static int connect_service(struct channel *c, enum proto_service service, uint32_t path)
 {
@@ -90,9 +75,9 @@ static int hand_on(struct channel *c, struct mux_stream *s, const struct proto_o
 	return 0;
 }
 
-void opening_on_readable(struct opening *o)
+static void on_readable(struct channel *c, struct owner *owner)
 {
-	struct channel *c = o->c;
+	struct opening *o = (struct opening *)owner;
 	struct mux_stream *s = o->stream;
 	struct proto_open open;
 	struct bb_err err = { 0 };
@@ -124,12 +109,31 @@ void opening_on_readable(struct opening *o)
 	channel_lost(c, "the guest broke the protocol of a stream: %s", err.msg);
 }
 
-void opening_on_reset(struct opening *o)
+static void on_reset(struct channel *c, struct owner *owner)
 {
+	struct opening *o = (struct opening *)owner;
 	struct mux_stream *s = o->stream;
 
+	(void)c;
 	opening_free(o);
 	mux_stream_release(s);
+}
+
+static const struct owner_ops opening_ops = { on_readable, NULL, on_reset };
+
+int opening_new(struct channel *c, struct mux_stream *s)
+{
+	struct opening *o = calloc(1, sizeof(*o));
+
+	if (o == NULL)
+		return -ENOMEM;
+	o->owner.ops = &opening_ops;
+	o->c = c;
+	o->stream = s;
+	o->next = c->openings;
+	c->openings = o;
+	mux_stream_set_owner(s, &o->owner);
+	return 0;
 }
 
 void opening_free_all(struct channel *c)

@@ -169,22 +169,31 @@ static void on_local(void *arg, int events)
 		set_events(r);
 }
 
-void relay_on_readable(struct relay *r)
+static void on_readable(struct channel *c, struct owner *o)
 {
+	struct relay *r = (struct relay *)o;
+
+	(void)c;
 	if (pump_in(r))
 		set_events(r);
 }
 
-void relay_on_writable(struct relay *r)
+static void on_writable(struct channel *c, struct owner *o)
 {
+	struct relay *r = (struct relay *)o;
+
+	(void)c;
 	if (pump_out(r) && pump_in(r))
 		set_events(r);
 }
 
-void relay_on_reset(struct relay *r)
+static void on_reset(struct channel *c, struct owner *o)
 {
-	relay_end(r, ECONNRESET);
+	(void)c;
+	relay_end((struct relay *)o, ECONNRESET);
 }
+
+static const struct owner_ops relay_ops = { on_readable, on_writable, on_reset };
 
 int relay_new(struct channel *c, const struct relay_plan *plan)
 {
@@ -194,7 +203,7 @@ int relay_new(struct channel *c, const struct relay_plan *plan)
 		(void)close(plan->fd);
 		return -ENOMEM;
 	}
-	r->owner.kind = OWNER_RELAY;
+	r->owner.ops = &relay_ops;
 	r->c = c;
 	r->stream = plan->stream;
 	r->fd = plan->fd;
@@ -211,7 +220,7 @@ int relay_new(struct channel *c, const struct relay_plan *plan)
 		relay_free(r);
 		return -ENOMEM;
 	}
-	mux_stream_set_owner(plan->stream, r);
+	mux_stream_set_owner(plan->stream, &r->owner);
 	if (pump_out(r) && pump_in(r))
 		set_events(r);
 	return 0;
