@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/control.h"
 #include "cli/out.h"
+#include "cli/outcome.h"
 #include "cli/signals.h"
 #include "store/store.h"
 
@@ -28,12 +29,7 @@ static int stop_one(const char *name)
 	if (cli_control_stop(c, STOP_MS, &err) < 0)
 		return cli_out_fail(&err);
 	cli_out_step(NULL);
-	if (c->problem[0] != '\0')
-		cli_out_note("%s", c->problem);
-	if (c->workspace_kept)
-		cli_out_note("the changed workspace is kept; fetch it with: bot-bottle cp "
-			     "%s:/home/node/workspace DEST",
-			     identity);
+	cli_outcome_tell_workspace(c, identity);
 	cli_out_note("'%s' has ended", identity);
 	return 0;
 }

@@ -6,7 +6,7 @@
 
 #define END_MS 20000 /* for a bottle that is already on its way down */
 
-static void tell_workspace(const struct cli_control *c, const char *identity)
+void cli_outcome_tell_workspace(const struct cli_control *c, const char *identity)
 {
 	if (c->problem[0] != '\0')
 		cli_out_note("%s", c->problem);
@@ -21,7 +21,7 @@ static int lost(struct cli_control *c, const char *identity)
 	struct bb_err err = { 0 };
 
 	if (cli_control_wait_end(c, END_MS, &err) == 0) {
-		tell_workspace(c, identity);
+		cli_outcome_tell_workspace(c, identity);
 		cli_out_note("the bottle ended: %s", c->reason);
 		return (int)c->exit_code;
 	}
@@ -57,7 +57,7 @@ int cli_outcome(struct cli_control *c, const char *identity,
 	if (cli_control_wait_end(c, -1, &err) < 0)
 		cli_out_note("%s; 'bot-bottle list' shows whether the bottle still runs", err.msg);
 	cli_out_step(NULL);
-	tell_workspace(c, identity);
+	cli_outcome_tell_workspace(c, identity);
 	cli_out_note("session ended (exit %d)", result->code);
 	return result->code;
 }

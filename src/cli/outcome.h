@@ -9,5 +9,7 @@
  * Returns the exit code. */
 int cli_outcome(struct cli_control *c, const char *identity,
 		const struct cli_session_result *result);
+/* Once the bottle has ended: what went wrong with its workspace, and how to fetch what was kept. */
+void cli_outcome_tell_workspace(const struct cli_control *c, const char *identity);
 
 #endif

@@ -19,7 +19,7 @@ struct policy *policy_new(void)
 	return calloc(1, sizeof(struct policy));
 }
 
-static void route_done(struct policy_route *r)
+void policy_route_done(struct policy_route *r)
 {
 	for (size_t i = 0; i < r->match_count; i++) {
 		bb_strv_free(r->matches[i].methods);
@@ -37,7 +37,7 @@ void policy_free(struct policy *p)
 	if (p == NULL)
 		return;
 	for (size_t i = 0; i < p->route_count; i++)
-		route_done(&p->routes[i]);
+		policy_route_done(&p->routes[i]);
 	free(p->routes);
 	free(p);
 }
@@ -213,7 +213,7 @@ static int copy_match(struct policy_match *dst, const struct policy_match *src)
 	return copy_str(&dst->path, src->path);
 }
 
-/* dst is zeroed and may be left half-built: route_done() frees it. */
+/* dst is zeroed and may be left half-built: policy_route_done() frees it. */
 static int copy_route(struct policy_route *dst, const struct policy_route *src)
 {
 	dst->is_wildcard = src->is_wildcard;
@@ -254,12 +254,12 @@ int policy_add(struct policy *p, const struct policy_route *route, struct bb_err
 		return r;
 	if (copy_route(&copy, route) < 0 ||
 	    !bb_mul_size(p->route_count + 1, sizeof(*grown), &bytes)) {
-		route_done(&copy);
+		policy_route_done(&copy);
 		return bb_err_set(err, -ENOMEM, "out of memory");
 	}
 	grown = realloc(p->routes, bytes);
 	if (grown == NULL) {
-		route_done(&copy);
+		policy_route_done(&copy);
 		return bb_err_set(err, -ENOMEM, "out of memory");
 	}
 	p->routes = grown;

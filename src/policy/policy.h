@@ -66,6 +66,8 @@ enum policy_reason {
 
 struct policy *policy_new(void);
 void policy_free(struct policy *p);
+/* Frees what a route owns, where the route itself is the caller's. */
+void policy_route_done(struct policy_route *r);
 /* Adds a route; strings are copied. Checks everything the struct's comments promise. */
 int policy_add(struct policy *p, const struct policy_route *route, struct bb_err *err);
 

@@ -34,19 +34,6 @@ bool provider_is_planned(const char *name)
 	return false;
 }
 
-static void route_done(struct policy_route *r)
-{
-	for (size_t i = 0; i < r->match_count; i++) {
-		bb_strv_free(r->matches[i].methods);
-		free(r->matches[i].path);
-	}
-	free(r->matches);
-	free(r->host);
-	free(r->auth_header);
-	free(r->token_ref);
-	free(r->origin);
-}
-
 void provider_plan_free(struct provider_plan *plan)
 {
 	if (plan == NULL)
@@ -55,7 +42,7 @@ void provider_plan_free(struct provider_plan *plan)
 	bb_strv_free(plan->argv);
 	bb_strv_free(plan->env_names);
 	for (size_t i = 0; i < plan->route_count; i++)
-		route_done(&plan->routes[i]);
+		policy_route_done(&plan->routes[i]);
 	free(plan->routes);
 	for (size_t i = 0; i < plan->file_count; i++) {
 		free(plan->files[i].path);
