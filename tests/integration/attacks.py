@@ -5,6 +5,7 @@ and, where one is named, an audit record has the stated reason. The controls at 
 attacks reach their sinks when no bottle is around them.
 """
 
+import functools
 import json
 import os
 import re
@@ -538,6 +539,24 @@ EVERY_BACKEND = ("test_an_allowed_host_answers_on_every_way_in", "test_a_stream_
                  "test_n6_an_address_is_no_name", "test_n27_there_is_no_udp", "test_d1_d2_d3_d5_no_query_leaves")
 
 
-def tests(names=None):
-    """{name: function of a World} in order; all, or those named."""
-    return {n: f for n, f in globals().items() if n.startswith("test_") and callable(f) and (not names or n in names)}
+def bound(backend, names=None):
+    """What a test file of a backend holds: the tests of a World made once, in order; all, or those named."""
+    made = {}
+
+    def setup_module():
+        made["world"] = World(backend)
+
+    def teardown_module():
+        if made:
+            made.pop("world").close()
+
+    def bind(function):
+        @functools.wraps(function, assigned=("__name__", "__doc__"))
+        def run():
+            function(made["world"])
+        del run.__wrapped__
+        return run
+
+    tests = {n: bind(f) for n, f in globals().items()
+             if n.startswith("test_") and callable(f) and (not names or n in names)}
+    return {"setup_module": setup_module, "teardown_module": teardown_module, **tests}

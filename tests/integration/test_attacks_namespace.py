@@ -1,6 +1,5 @@
 """The attacks of attacks.py from inside a namespace bottle."""
 
-import functools
 import os
 import sys
 
@@ -9,25 +8,5 @@ import attacks  # noqa: E402
 
 RIG = True
 TIMEOUT = 90
-world = None
 
-
-def setup_module():
-    global world
-    world = attacks.World("namespace")
-
-
-def teardown_module():
-    if world:
-        world.close()
-
-
-def _bound(function):
-    @functools.wraps(function, assigned=("__name__", "__doc__"))
-    def run():
-        function(world)
-    del run.__wrapped__
-    return run
-
-
-globals().update({name: _bound(f) for name, f in attacks.tests().items()})
+globals().update(attacks.bound("namespace"))

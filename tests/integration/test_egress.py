@@ -6,7 +6,7 @@ import struct
 import threading
 import time
 
-from rig.bundle import Bundle, Reader, route
+from rig.bundle import AnswerReader, Bundle, route
 from rig.core import Rig
 
 RIG = True
@@ -52,7 +52,7 @@ def test_keep_alive_reuses_one_upstream_connection():
     with Rig() as rig, Bundle([route("allowed.test")]) as bundle:
         mark = rig.events.mark()
         with bundle.tls("allowed.test") as s:
-            reader = Reader(s)
+            reader = AnswerReader(s)
             for i in range(3):
                 s.sendall(head(target=f"/n/{i}"))
                 assert reader.answer().json["target"] == f"/n/{i}"
@@ -63,7 +63,7 @@ def test_keep_alive_reuses_one_upstream_connection():
 def test_pipelined_requests_are_judged_one_by_one():
     with Rig() as rig, Bundle([route("allowed.test", matches=[(["GET"], "/ok", True)])]) as bundle:
         with bundle.tls("allowed.test") as s:
-            reader = Reader(s)
+            reader = AnswerReader(s)
             s.sendall(head(target="/ok/1") + head(target="/secret") + head(target="/ok/2"))
             assert reader.answer().json["target"] == "/ok/1"
             assert reader.answer().status == 403
@@ -88,12 +88,12 @@ def test_a_refusal_of_every_kind_of_connection_is_readable():
         for raw, entry in ((b"GET http://evil.test/?d=canary HTTP/1.1\r\nHost: evil.test\r\n\r\n", "absolute"),):
             with bundle.stream() as s:
                 s.sendall(raw)
-                answer = Reader(s).answer()
+                answer = AnswerReader(s).answer()
                 assert answer.status == 403 and "plain_ports: [80]" in answer.text, answer
                 assert bundle.records()[-1]["entry"] == entry
         with bundle.connect("evil.test", 80, path=1) as s:  # the transparent path in clear
             s.sendall(head(host="evil.test"))
-            assert Reader(s).answer().status == 403
+            assert AnswerReader(s).answer().status == 403
             assert bundle.records()[-1]["entry"] == "transparent"
         assert time.monotonic() - start < 8
         assert rig.silence(mark) == []
@@ -273,7 +273,7 @@ def test_upgrades_trace_and_nested_connect_are_refused():
 def test_plain_http_passes_only_where_it_is_listed():
     with Rig() as rig, Bundle([route("plain.test", plain=(80,)), route("allowed.test")]) as bundle:
         with bundle.stream() as s:  # absolute form, twice on one connection
-            reader = Reader(s)
+            reader = AnswerReader(s)
             for i in range(2):
                 s.sendall(head(target=f"http://plain.test/{i}", host="plain.test"))
                 assert reader.answer().json["target"] == f"/{i}"
@@ -281,14 +281,14 @@ def test_plain_http_passes_only_where_it_is_listed():
             assert reader.answer().status == 403
         with bundle.connect("plain.test", 80, path=1) as s:
             s.sendall(head(host="plain.test"))
-            assert Reader(s).answer().json["target"] == "/ok"
+            assert AnswerReader(s).answer().json["target"] == "/ok"
         with bundle.connect("allowed.test", 443) as s:  # clear text to a TLS port
             s.sendall(head())
-            answer = Reader(s).answer()
+            answer = AnswerReader(s).answer()
             assert answer.status == 403 and "TLS only" in answer.text, answer
         with bundle.stream() as s:  # Host and target disagree (N11)
             s.sendall(head(target="http://plain.test/", host="evil.test"))
-            assert Reader(s).answer().status == 400
+            assert AnswerReader(s).answer().status == 400
         tls = bundle.tls("plain.test", 80)  # TLS to a port that is listed as plain
         assert bundle.request(tls, "plain.test:80").status == 403
         tls.close()
@@ -302,10 +302,10 @@ def test_bad_hosts_are_refused_before_anything_is_matched():
                      "*.wild.test", "-allowed.test", "[::1", "allowed.test%00.evil.test"):
             with bundle.stream() as s:
                 s.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-                assert Reader(s).answer().status == 400, host
+                assert AnswerReader(s).answer().status == 400, host
             with bundle.stream() as s:
                 s.sendall(f"GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-                assert Reader(s).answer().status == 400, host
+                assert AnswerReader(s).answer().status == 400, host
         for raw in (b"CONNECT evil.test\0.allowed.test:443 HTTP/1.1\r\nHost: x\r\n\r\n",
                     "CONNECT \u0430llowed.test:443 HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
                     b"CONNECT allowed.test HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -313,7 +313,7 @@ def test_bad_hosts_are_refused_before_anything_is_matched():
                     b"CONNECT allowed.test:70000 HTTP/1.1\r\nHost: x\r\n\r\n"):
             with bundle.stream() as s:
                 s.sendall(raw)
-                assert Reader(s).answer().status == 400, raw
+                assert AnswerReader(s).answer().status == 400, raw
         for host in ("notallowed.test", "allowed.test.evil.test", "wild.test", "sub.allowed.test"):
             assert bundle.https(host).status == 403
         assert rig.silence(mark) == []
@@ -361,7 +361,7 @@ def test_names_that_do_not_resolve_are_told():
 def test_server_sent_events_are_not_held_back():
     with Rig() as rig, Bundle([route("allowed.test")]) as bundle:
         with bundle.tls("allowed.test") as s:
-            reader = Reader(s)
+            reader = AnswerReader(s)
             s.sendall(head(target="/gated?gate=one"))
             assert reader.head().headers["transfer-encoding"] == "chunked"
             assert reader.chunk() == b"data: first\n\n"  # it is here although the rest was not sent
@@ -374,7 +374,7 @@ def test_bodies_of_every_framing_pass_whole():
     with Rig() as rig, Bundle([route("allowed.test")]) as bundle:
         big = os.urandom(3_000_000)
         with bundle.tls("allowed.test") as s:
-            reader = Reader(s)
+            reader = AnswerReader(s)
             sender = threading.Thread(target=s.sendall, args=(
                 head("POST", "/chunked", extra=f"Content-Length: {len(big)}\r\n") + big,))
             sender.start()
@@ -387,7 +387,7 @@ def test_bodies_of_every_framing_pass_whole():
         answer = bundle.https("allowed.test", "/x", "HEAD")
         assert answer.status == 200 and answer.body == b""
         with bundle.tls("allowed.test") as s:  # 100-continue
-            reader = Reader(s)
+            reader = AnswerReader(s)
             s.sendall(head("POST", "/c", extra="Content-Length: 4\r\nExpect: 100-continue\r\n"))
             assert reader.head().status == 100
             s.sendall(b"body")
@@ -443,7 +443,7 @@ def test_malformed_responses_become_502():
         except (EOFError, ssl.SSLError):
             pass  # the guest sees that it was cut off
         with bundle.tls("allowed.test") as s:  # bytes nobody asked for are never the next answer
-            reader = Reader(s)
+            reader = AnswerReader(s)
             s.sendall(head(target="/raw/two"))
             assert reader.answer().body == b"ok"
             s.sendall(head(target="/next"))
@@ -510,7 +510,7 @@ def test_the_body_of_a_refused_request_is_read_so_that_the_answer_arrives():
         assert answer.status == 403 and "'evil.test'" in answer.text, answer
         with bundle.tls("evil.test") as s:  # one who never ends is cut off
             s.sendall(head("POST", host="evil.test", extra="Content-Length: 100000000\r\n"))
-            assert Reader(s).answer().status == 403
+            assert AnswerReader(s).answer().status == 403
             try:
                 while True:
                     s.sendall(b"x" * 65536)

@@ -15,6 +15,8 @@ import subprocess
 import tempfile
 import time
 
+from rig.reader import Reader
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 SETUP_DONE, ROLE_READY, ROLE_ERROR, SHUTDOWN = 1, 2, 3, 4
@@ -116,29 +118,8 @@ class Answer:
         return f"<{self.status} {self.headers} {self.body[:300]!r}>"
 
 
-class Reader:
-    """Answers of one connection; keeps what was read beyond one."""
-
-    def __init__(self, sock):
-        self.sock, self.buffer = sock, b""
-
-    def more(self):
-        data = self.sock.recv(65536)
-        if not data:
-            raise EOFError(f"the connection ended after {self.buffer[:200]!r}")
-        self.buffer += data
-
-    def until(self, mark):
-        while mark not in self.buffer:
-            self.more()
-        part, self.buffer = self.buffer.split(mark, 1)
-        return part
-
-    def exactly(self, n):
-        while len(self.buffer) < n:
-            self.more()
-        part, self.buffer = self.buffer[:n], self.buffer[n:]
-        return part
+class AnswerReader(Reader):
+    """Answers of one connection."""
 
     def head(self):
         lines = self.until(b"\r\n\r\n").decode("latin1").split("\r\n")
@@ -284,7 +265,7 @@ class Bundle:
         s = self.stream(path)
         name = f"[{host}]" if ":" in host else host
         s.sendall(f"CONNECT {name}:{port} HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n".encode("latin1"))
-        reader = Reader(s)
+        reader = AnswerReader(s)
         answer = reader.head()
         assert answer.status == 200 and reader.buffer == b"", answer
         return s
@@ -313,7 +294,7 @@ class Bundle:
                 lines.append(f"Content-Length: {len(body)}")
             raw = "\r\n".join(lines).encode("latin1") + b"\r\n\r\n" + body
         s.sendall(raw)
-        return Reader(s).answer(method)
+        return AnswerReader(s).answer(method)
 
     # -- what the operator sees
 

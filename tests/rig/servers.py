@@ -23,43 +23,13 @@ import threading
 import urllib.parse
 
 from rig import certs, dns
+from rig.reader import Closed, Reader
 
 TCP_PORTS = (22, 25, 80, 443, 853, 2375, 3000, 5432, 6379, 8080, 8443, 8888, 9418)
 SETTLE_PORT, SETTLE_DATA = 1, b"rig-settle-"  # core.py: traffic of the rig itself
 UDP_PORTS = (123, 443, 853, 5353, 8080, 9999)
 HEAD_MAX = 256 * 1024
 METHODS = (b"GET ", b"HEAD", b"POST", b"PUT ", b"DELE", b"OPTI", b"PATC", b"CONN", b"TRAC", b"PRI ")
-
-
-class Closed(Exception):
-    pass
-
-
-class Connection:
-    """A buffered reader over a (TLS) socket."""
-
-    def __init__(self, sock):
-        self.sock, self.buffer = sock, b""
-
-    def more(self):
-        data = self.sock.recv(65536)
-        if not data:
-            raise Closed()
-        self.buffer += data
-
-    def until(self, mark):
-        while mark not in self.buffer:
-            if len(self.buffer) > HEAD_MAX:
-                raise Closed()
-            self.more()
-        part, self.buffer = self.buffer.split(mark, 1)
-        return part
-
-    def exactly(self, n):
-        while len(self.buffer) < n:
-            self.more()
-        part, self.buffer = self.buffer[:n], self.buffer[n:]
-        return part
 
 
 class Servers:
@@ -168,7 +138,7 @@ class Servers:
                 conn = self._handshake(conn, place)
                 first = METHODS[0]  # inside TLS only HTTP is spoken
             if first[:4] in METHODS:
-                self._http(Connection(conn), place)
+                self._http(Reader(conn, HEAD_MAX), place)
             else:
                 self._sink(conn, place)
         except (OSError, Closed, ValueError):

@@ -508,3 +508,12 @@ const char *host_text(struct bb_buf *b)
 	b->len--; /* the terminator stays behind the content */
 	return (const char *)bb_buf_peek(b).p;
 }
+
+void host_expect_sh(struct host *h, const char *script, int code, const char *out)
+{
+	struct host_result r;
+
+	assert_int_equal(host_sh(h, script, &r), code);
+	assert_string_equal(host_text(&r.out), out);
+	host_result_done(&r);
+}

@@ -89,6 +89,8 @@ int host_run(struct host *h, const char *const *argv, struct host_result *ret);
 /* The same for sh -c. */
 int host_sh(struct host *h, const char *script, struct host_result *ret);
 void host_result_done(struct host_result *r);
+/* host_sh() with its exit code and output as they must be. */
+void host_expect_sh(struct host *h, const char *script, int code, const char *out);
 const char *host_text(struct bb_buf *b); /* terminates it */
 
 #endif

@@ -25,15 +25,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void expect_sh(struct host *h, const char *script, int code, const char *out)
-{
-	struct host_result r;
-
-	assert_int_equal(host_sh(h, script, &r), code);
-	assert_string_equal(host_text(&r.out), out);
-	host_result_done(&r);
-}
-
 static struct host_stream *copy_open(struct host *h, uint32_t op, const char *path, uint32_t flags,
 				     const char *exclude)
 {
@@ -133,7 +124,7 @@ static void put_unpacks_what_a_real_tar_packs(void **state)
 
 	put(*state, "/home/node/new/place", bb_buf_peek(&archive), text, sizeof(text));
 	assert_string_equal(text, "");
-	expect_sh(
+	host_expect_sh(
 		*state,
 		"cd new/place/t; cat a sub/l hard; sub/x; stat -c '%a %Y' sub/x a | head -1 | cut "
 		"-d' ' -f1; stat -c %Y a; stat -c %h a; cat 0*/0*",
@@ -146,23 +137,26 @@ static void get_returns_what_put_brought(void **state)
 	BB_AUTO_BUF struct bb_buf second = { 0 };
 	char text[600];
 
-	expect_sh(*state,
-		  "mkdir -p w/d/skip w/.git; echo 1 >w/d/f; echo 2 >w/d/skip/g; ln -s / w/root; "
-		  "mkfifo w/pipe; long=$(printf '%0200d' 7); echo l >w/d/$long; chmod 700 w/d",
-		  0, "");
+	host_expect_sh(
+		*state,
+		"mkdir -p w/d/skip w/.git; echo 1 >w/d/f; echo 2 >w/d/skip/g; ln -s / w/root; "
+		"mkfifo w/pipe; long=$(printf '%0200d' 7); echo l >w/d/$long; chmod 700 w/d",
+		0, "");
 	get(*state, "/home/node/w/", 0, "d/skip", &first, text, sizeof(text));
 	assert_string_equal(text, "");
 	put(*state, "/home/node/copy", bb_buf_peek(&first), text, sizeof(text));
 	assert_string_equal(text, "");
-	expect_sh(*state,
-		  "cd copy/w; readlink root; cat d/f d/0*; ls -A | tr '\\n' ' '; ls d | wc -l; "
-		  "stat -c %a d; cd; diff -r --no-dereference w/d copy/w/d",
-		  1, "/\n1\nl\n.git d root 2\n700\nOnly in w/d: skip\n");
+	host_expect_sh(
+		*state,
+		"cd copy/w; readlink root; cat d/f d/0*; ls -A | tr '\\n' ' '; ls d | wc -l; "
+		"stat -c %a d; cd; diff -r --no-dereference w/d copy/w/d",
+		1, "/\n1\nl\n.git d root 2\n700\nOnly in w/d: skip\n");
 	get(*state, "/home/node/w", FILE_FLAG_CONTENTS, NULL, &second, text, sizeof(text));
 	assert_string_equal(text, "");
 	put(*state, "/home/node/copy2", bb_buf_peek(&second), text, sizeof(text));
 	assert_string_equal(text, "");
-	expect_sh(*state, "ls copy2/d/skip; rm w/pipe; diff -r --no-dereference w copy2", 0, "g\n");
+	host_expect_sh(*state, "ls copy2/d/skip; rm w/pipe; diff -r --no-dereference w copy2", 0,
+		       "g\n");
 }
 
 static void get_of_one_file_and_of_nothing(void **state)
@@ -171,12 +165,12 @@ static void get_of_one_file_and_of_nothing(void **state)
 	BB_AUTO_BUF struct bb_buf none = { 0 };
 	char text[600];
 
-	expect_sh(*state, "head -c 3000000 /dev/urandom >big; ln -s /etc/passwd link", 0, "");
+	host_expect_sh(*state, "head -c 3000000 /dev/urandom >big; ln -s /etc/passwd link", 0, "");
 	get(*state, "/home/node/big", 0, NULL, &archive, text, sizeof(text));
 	assert_string_equal(text, "");
 	put(*state, "/home/node/out", bb_buf_peek(&archive), text, sizeof(text));
 	assert_string_equal(text, "");
-	expect_sh(*state, "cmp big out/big", 0, "");
+	host_expect_sh(*state, "cmp big out/big", 0, "");
 	get(*state, "/home/node/missing", 0, NULL, &none, text, sizeof(text));
 	assert_non_null(strstr(text, "No such file"));
 }
@@ -186,12 +180,12 @@ static void get_says_what_it_could_not_read(void **state)
 	BB_AUTO_BUF struct bb_buf archive = { 0 };
 	char text[600];
 
-	expect_sh(*state, "mkdir w; echo a >w/a; echo b >w/b; chmod 000 w/a", 0, "");
+	host_expect_sh(*state, "mkdir w; echo a >w/a; echo b >w/b; chmod 000 w/a", 0, "");
 	get(*state, "/home/node/w", 0, NULL, &archive, text, sizeof(text));
 	assert_non_null(strstr(text, "1 could not be read, the first 'w/a'"));
 	put(*state, "/home/node/out", bb_buf_peek(&archive), text, sizeof(text));
 	assert_string_equal(text, "");
-	expect_sh(*state, "ls out/w", 0, "b\n");
+	host_expect_sh(*state, "ls out/w", 0, "b\n");
 }
 
 struct attack {
@@ -254,16 +248,18 @@ static void put_never_leaves_its_directory(void **state)
 			}
 		}
 		tar_write_end(append, &archive);
-		expect_sh(*state,
-			  "rm -rf box outside escaped; mkdir box outside; chmod 700 outside; echo "
-			  "s >secret; "
-			  "ln -s /home/node box/old",
-			  0, "");
+		host_expect_sh(
+			*state,
+			"rm -rf box outside escaped; mkdir box outside; chmod 700 outside; echo "
+			"s >secret; "
+			"ln -s /home/node box/old",
+			0, "");
 		put(*state, "/home/node/box", bb_buf_peek(&archive), text, sizeof(text));
 		if (a->refusal == NULL ? text[0] != '\0' : strstr(text, a->refusal) == NULL)
 			fail_msg("%s: '%s'", a->name, text);
-		expect_sh(*state, "test ! -e escaped && stat -c %h secret && stat -c %a outside", 0,
-			  "1\n700\n");
+		host_expect_sh(*state,
+			       "test ! -e escaped && stat -c %h secret && stat -c %a outside", 0,
+			       "1\n700\n");
 	}
 }
 
@@ -304,13 +300,13 @@ static void copies_at_the_same_time_do_not_disturb_sessions(void **state)
 {
 	struct host_stream *slow = copy_open(*state, FILE_PUT, "/home/node/slow", 0, NULL);
 
-	expect_sh(*state, "echo served", 0, "served\n");
+	host_expect_sh(*state, "echo served", 0, "served\n");
 	host_close(slow); /* the child must not outlive its stream */
-	expect_sh(*state,
-		  "n=1; while [ $n -ne 0 ]; do n=$(grep -lx bottle-init /proc/[0-9]*/comm "
-		  "2>/dev/null "
-		  "| grep -vc '^/proc/1/'); done; echo gone",
-		  0, "gone\n");
+	host_expect_sh(*state,
+		       "n=1; while [ $n -ne 0 ]; do n=$(grep -lx bottle-init /proc/[0-9]*/comm "
+		       "2>/dev/null "
+		       "| grep -vc '^/proc/1/'); done; echo gone",
+		       0, "gone\n");
 }
 
 static void copies_beyond_the_limit_are_refused(void **state)

@@ -28,22 +28,13 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void expect_sh(struct host *h, const char *script, int code, const char *out)
-{
-	struct host_result r;
-
-	assert_int_equal(host_sh(h, script, &r), code);
-	assert_string_equal(host_text(&r.out), out);
-	host_result_done(&r);
-}
-
 static void exec_gives_the_exact_exit_code(void **state)
 {
-	expect_sh(*state, "exit 0", 0, "");
-	expect_sh(*state, "exit 7", 7, "");
-	expect_sh(*state, "exit 255", 255, "");
-	expect_sh(*state, "kill -TERM $$", 128 + SIGTERM, "");
-	expect_sh(*state, "kill -KILL $$", 128 + SIGKILL, "");
+	host_expect_sh(*state, "exit 0", 0, "");
+	host_expect_sh(*state, "exit 7", 7, "");
+	host_expect_sh(*state, "exit 255", 255, "");
+	host_expect_sh(*state, "kill -TERM $$", 128 + SIGTERM, "");
+	host_expect_sh(*state, "kill -KILL $$", 128 + SIGKILL, "");
 }
 
 static void exec_keeps_stdout_and_stderr_apart(void **state)
@@ -73,7 +64,7 @@ static void exec_starts_in_home_or_where_asked(void **state)
 	const char *const argv[] = { "pwd", NULL };
 	struct host_result r;
 
-	expect_sh(*state, "pwd", 0, "/home/node\n");
+	host_expect_sh(*state, "pwd", 0, "/home/node\n");
 	host_collect(host_exec_open(*state, &(struct host_exec){ .argv = argv, .cwd = "/etc" }),
 		     &r);
 	assert_string_equal(host_text(&r.out), "/etc\n");
@@ -140,7 +131,7 @@ static void exec_holds_back_stdin_that_nobody_reads(void **state)
 	char chunk[60000] = { 0 };
 	size_t sent = 0;
 
-	expect_sh(*state, "mkfifo /home/node/go", 0, "");
+	host_expect_sh(*state, "mkfifo /home/node/go", 0, "");
 	s = host_exec_open(*state, &(struct host_exec){ .argv = argv });
 	for (int i = 0; i < 200; i++) {
 		/* The window, the guest's hold and the pipe: then no room is left. */
@@ -153,7 +144,7 @@ static void exec_holds_back_stdin_that_nobody_reads(void **state)
 		sent += sizeof(chunk);
 	}
 	assert_true(sent >= 60000 && sent < 200 * sizeof(chunk));
-	expect_sh(*state, "echo go >/home/node/go", 0, ""); /* others are served meanwhile */
+	host_expect_sh(*state, "echo go >/home/node/go", 0, ""); /* others are served meanwhile */
 	host_send(s, EXEC_STDIN_EOF, NULL, 0);
 	host_collect(s, &r);
 	assert_int_equal(strtol(host_text(&r.out), NULL, 10), sent);
@@ -164,9 +155,9 @@ static void exec_does_not_wait_for_a_background_child(void **state)
 {
 	uint64_t before = bb_clock_ms();
 
-	expect_sh(*state, "sleep 300 & echo done", 0, "done\n");
+	host_expect_sh(*state, "sleep 300 & echo done", 0, "done\n");
 	assert_true(bb_clock_ms() - before < 5000);
-	expect_sh(*state, "pkill -x sleep", 0, "");
+	host_expect_sh(*state, "pkill -x sleep", 0, "");
 }
 
 static void exec_hears_a_background_child_that_never_stops_only_for_a_while(void **state)
@@ -351,13 +342,13 @@ static void kept_output_is_the_newest_when_nobody_is_attached(void **state)
 
 	bb_buf_init(&body, 65536);
 	bb_buf_init(&all, 1024 * 1024);
-	expect_sh(h, "mkfifo /home/node/never", 0, "");
+	host_expect_sh(h, "mkfifo /home/node/never", 0, "");
 	assert_int_equal(host_recv(s, &body), EXEC_STARTED);
 	session = bb_be32(bb_buf_peek(&body).p);
 	host_send(s, EXEC_STDIN, "go\n", 3);
 	host_close(s);
 	/* "end" was written once the reader of the fifo is there. */
-	expect_sh(h, "timeout 20 sh -c ': >/home/node/never'", 0, "");
+	host_expect_sh(h, "timeout 20 sh -c ': >/home/node/never'", 0, "");
 	s = attach(h, session, 0);
 	assert_int_equal(host_recv(s, &body), EXEC_STARTED);
 	while (host_recv(s, &body) != EXEC_EXIT)
@@ -383,7 +374,7 @@ static void lost_stream_without_keep_ends_the_process(void **state)
 	(void)snprintf(script, sizeof(script), "while kill -0 %ld 2>/dev/null; do sleep 0.1; done",
 		       strtol(host_text(&body), NULL, 10));
 	host_close(s);
-	expect_sh(h, script, 0, "");
+	host_expect_sh(h, script, 0, "");
 }
 
 static void sessions_beyond_the_limit_are_refused_and_room_comes_back(void **state)
@@ -420,7 +411,7 @@ static void sessions_beyond_the_limit_are_refused_and_room_comes_back(void **sta
 
 static void provision_appends_the_ca(void **state)
 {
-	expect_sh(*state, "cat /etc/ssl/certs/ca-certificates.crt", 0, "ROOTS\n\nBOTTLE CA\n");
+	host_expect_sh(*state, "cat /etc/ssl/certs/ca-certificates.crt", 0, "ROOTS\n\nBOTTLE CA\n");
 }
 
 static void ask_changed(struct host *h, uint32_t expected)
@@ -448,14 +439,15 @@ static void changed_sees_writes_and_deletions(void **state)
 					       ">/home/node/w/new", "chmod +x /home/node/w/d/f",
 					       "mv /home/node/w/d/f /home/node/w/d/f2" };
 
-	expect_sh(*state, "mkdir -p /home/node/w/d; echo 1 >/home/node/w/d/f; :>/home/node/w/d/g",
-		  0, "");
+	host_expect_sh(*state,
+		       "mkdir -p /home/node/w/d; echo 1 >/home/node/w/d/f; :>/home/node/w/d/g", 0,
+		       "");
 	mark(*state, "/home/node/w");
 	ask_changed(*state, 0);
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		mark(*state, "/home/node/w");
 		ask_changed(*state, 0);
-		expect_sh(*state, changes[i], 0, "");
+		host_expect_sh(*state, changes[i], 0, "");
 		ask_changed(*state, 1);
 	}
 }
