@@ -1,7 +1,6 @@
 """tools/demo: the real Claude Code in a bottle, against a scripted model in the rig; one line for each check."""
 
 import argparse
-import ctypes
 import os
 import sys
 import time
@@ -17,9 +16,9 @@ def main():
     a = p.parse_args()
     netns.enter([sys.executable, "-B", os.path.abspath(__file__), *sys.argv[1:]])
     from rig.core import Rig
-    from rig.tap import PR_SET_CHILD_SUBREAPER, leftovers
+    from rig.tap import become_subreaper, leftovers
     from showcase import CHECKS, Showcase
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    become_subreaper()
     started = time.monotonic()
 
     def say(text):

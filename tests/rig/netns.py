@@ -13,6 +13,7 @@ import ctypes
 import fcntl
 import os
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -131,7 +132,9 @@ def _inside(argv):
             os.chown(home, int(user), int(user))
             argv = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *argv]
         act = _map_back(uid, gid) if uid != 0 else None
-        return subprocess.run(argv, env=env, preexec_fn=act, check=False).returncode
+        inner = subprocess.Popen(argv, env=env, preexec_fn=act)
+        signal.signal(signal.SIGTERM, lambda *_: inner.terminate())  # and then our home goes
+        return inner.wait()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

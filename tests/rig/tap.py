@@ -8,7 +8,7 @@ A test is a function `test_*()` without arguments, or a method of a unittest.Tes
 and may have setup_module() and teardown_module().
 
 The harness is the sub-reaper of everything a test starts: what is still running when the file is done is
-killed, named, and is a failure.
+killed, named, and is a failure. On SIGTERM the running test ends with an exception, the rest is left out.
 """
 
 import ctypes
@@ -29,8 +29,22 @@ class TimeUp(BaseException):
     """Not an Exception, so that a test's own `except Exception` does not swallow it."""
 
 
+class Stopped(BaseException):
+    """SIGTERM came: the test cleans up as for any exception, and no other is run."""
+
+
 def _on_alarm(_signal, _frame):
     raise TimeUp()
+
+
+def _on_term(_signal, _frame):
+    signal.signal(signal.SIGTERM, lambda *_: None)  # once: what comes now is cleaning up
+    raise Stopped()
+
+
+def become_subreaper():
+    """Whoever loses its parent below this process becomes a child of it."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _read(path):
@@ -132,6 +146,8 @@ def run_case(case, limit):
         return "skip", str(e)
     except TimeUp:
         return "fail", f"not done within {limit:g} s\n{traceback.format_exc()}"
+    except Stopped:
+        raise
     except BaseException:  # a test that calls sys.exit() has failed as well
         return "fail", traceback.format_exc()
     finally:
@@ -159,8 +175,20 @@ def main(argv):
     if wants_rig(path):
         from rig import netns
         netns.enter([sys.executable, "-B", os.path.abspath(__file__), os.path.abspath(path), *patterns])
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    become_subreaper()
+    signal.signal(signal.SIGTERM, _on_term)
     module = load(path)
+    teardown = getattr(module, "teardown_module", None)
+    try:
+        return run_file(module, patterns, teardown)
+    except Stopped:
+        if teardown:
+            run_case(teardown, 10)
+        leftovers(0)
+        return 128 + signal.SIGTERM
+
+
+def run_file(module, patterns, teardown):
     cases = [c for c in _cases(module) if not patterns or any(p in c[0] for p in patterns)]
     print(f"1..{len(cases)}", flush=True)
     failed = 0
@@ -180,7 +208,6 @@ def main(argv):
         else:
             print(f"ok {i} - {name} # {took:.2f} s")
         sys.stdout.flush()
-    teardown = getattr(module, "teardown_module", None)
     ended = run_case(teardown, 60) if teardown else None
     if ended:
         failed += 1
