@@ -55,6 +55,9 @@ int spawn_reap(struct spawn_child *child);
 void spawn_kill(const struct spawn_child *child, int signal);
 /* Waits at most timeout_ms, then kills and reaps. Exit code or -ETIMEDOUT (killed). */
 int spawn_wait(struct spawn_child *child, int timeout_ms);
+/* A pidfd (close-on-exec) of a process that is not our child, or -errno; -ESRCH: there is none. The
+ * caller makes sure that the number still meant the process it wanted when it was opened. */
+int spawn_watch(pid_t pid);
 /* Runs a short helper program to its end with output (stdout, at most out's cap) captured.
  * Exit code, or negative. */
 struct bb_buf;

@@ -31,8 +31,7 @@ void smol_record_abandon(struct smol_record *r);
 int smol_record_reap(const char *dir, void (*told)(void *arg, const char *machine, const char *why),
 		     void *arg, struct bb_err *err);
 
-/* <root>/smolmachines/machines and .../aliases, on the heap. */
+/* <root>/smolmachines, on the heap. */
 char *smol_record_dir(struct bb_err *err);
-char *smol_alias_dir(struct bb_err *err);
 
 #endif

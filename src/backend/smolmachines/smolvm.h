@@ -29,21 +29,24 @@ struct smolvm {
 	struct smolvm_version version;
 	enum smolvm_mode mode;
 	struct smolvm_quirks quirks;
-	int interrupt_fd; /* borrowed; readable or hung up: the running command is ended and
-			     -ECANCELED returned. -1: none */
+	int interrupt_fd; /* borrowed; hung up: the running command is ended and -ECANCELED
+			     returned. -1: none */
 };
 
 /* The value of a variable in the operator's environment, or NULL: getenv, or a test's. */
 typedef const char *smolvm_getenv(const char *name);
+const char *smolvm_own_environment(const char *name); /* getenv */
 
 /* The environment of every smolvm child, from a list of names: HOME, PATH, XDG_*, ... */
 char **smolvm_environment(smolvm_getenv *get);
 /* Looks along PATH: absolute path on the heap, or NULL: not there. */
 char *smolvm_search(const char *path_variable);
 
-/* Finds smolvm and asks its version. BB_E_MISSING: not there; BB_E_REFUSED: the gate's sentence.
- * ret->version is filled in when only the gate refused. */
+/* Finds smolvm and asks its version. BB_E_MISSING: not there; BB_E_REFUSED: the format or the gate
+ * (then ret is usable for removing, and freed by smolvm_done() all the same). */
 int smolvm_open(smolvm_getenv *get, struct smolvm *ret, struct bb_err *err);
+/* The same of a program and an environment that are known; both are taken. */
+int smolvm_open_at(char *path, char **env, struct smolvm *ret, struct bb_err *err);
 void smolvm_done(struct smolvm *vm); /* zeroed struct: no-op */
 
 struct smolvm_result {
@@ -58,6 +61,8 @@ void smolvm_result_done(struct smolvm_result *r);
  * starting it. */
 int smolvm_run(const struct smolvm *vm, char **argv, const struct bb_view *input, int timeout_ms,
 	       struct smolvm_result *ret, struct bb_err *err);
+/* smolvm's own last words, escaped, on the heap. */
+char *smolvm_words(const struct smolvm_result *r);
 /* The same, and an exit code other than 0 is an error with smolvm's own words. */
 int smolvm_run_checked(const struct smolvm *vm, char **argv, int timeout_ms,
 		       struct smolvm_result *ret, struct bb_err *err);
@@ -72,7 +77,7 @@ enum smolvm_state {
 	SMOLVM_STOPPED,
 	SMOLVM_FAILED,
 	SMOLVM_UNREACHABLE, /* the process lives, its agent does not answer */
-	SMOLVM_FROZEN,
+	SMOLVM_OTHER,       /* a word that a later version may have added */
 };
 #define SMOLVM_NUM_STATES 6
 extern const char *const smolvm_state_names[SMOLVM_NUM_STATES];
@@ -97,6 +102,9 @@ int smolvm_status(const struct smolvm *vm, const char *name, struct smolvm_statu
 /* The machine's directory on the heap. */
 int smolvm_data_dir(const struct smolvm *vm, const char *name, char **ret, struct bb_err *err);
 
+/* The last lines of the machine's console, escaped, for a message; "" when there are none. */
+char *smolvm_console_tail(const char *data_dir);
+
 /*
  * Waits until the machine runs a command and its whole output comes back: an exec that prints a
  * random token. Tries again after 20 ms, doubling to 1 s; ends as soon as one succeeds. At the
@@ -104,6 +112,7 @@ int smolvm_data_dir(const struct smolvm *vm, const char *name, char **ret, struc
  * machine that has stopped is an error at once.
  */
 int wait_exec_ready(const struct smolvm *vm, const char *name, int timeout_ms, struct bb_err *err);
+#define SMOLVM_READY_MS 60000
 
 /*
  * stop, wait until its process is gone (killed by its pidfd after a grace), delete, wait until ls

@@ -48,7 +48,7 @@ char *statedb_path(const struct statedb_env *env, struct bb_err *err)
 	} else {
 		path = bb_text_printf("%s/%s/" DATABASE, home,
 				      env->os == STATEDB_DARWIN ? "Library/Application Support"
-								    : ".local/share");
+								: ".local/share");
 	}
 	if (path == NULL)
 		(void)bb_err_set(err, -ENOMEM, "out of memory");

@@ -221,6 +221,13 @@ void spawn_kill(const struct spawn_child *child, int signal)
 		(void)syscall(SYS_pidfd_send_signal, child->pidfd, signal, NULL, 0);
 }
 
+int spawn_watch(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	return fd < 0 ? -errno : fd; /* always close-on-exec */
+}
+
 int spawn_wait(struct spawn_child *child, int timeout_ms)
 {
 	int r = process_poll(child->pidfd, timeout_ms);
