@@ -42,7 +42,7 @@ struct term_filter {
 	uint32_t used; /* bytes of pending */
 	uint32_t need; /* UTF8: bytes of the character */
 	uint32_t string_bytes;
-	uint32_t modes; /* what term_filter_finish() has to reset: bits of term.c's table */
+	uint32_t modes; /* what term_filter_finish() has to reset: bits of a table of rules.c */
 };
 
 /* Caller's memory. is_plain: only text and line ends pass. */
