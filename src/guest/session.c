@@ -12,13 +12,11 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/limit.h"
-#include "base/num.h"
 #include "guest/lifecycle.h"
 
 #define SESSION_IDLE_MS 100
@@ -26,7 +24,7 @@
 #define SESSION_KILL_MS 2000 /* between the hang-up and the kill after the loss of the owner */
 #define SESSION_READS   4    /* chunks taken in one turn: the others want their turn too */
 
-static void session_close(struct session *s, struct poll_watch *w, int *fd)
+void session_close(struct session *s, struct poll_watch *w, int *fd)
 {
 	poll_del(&s->guest->loop, w);
 	bb_cleanup_fd(fd);
@@ -198,98 +196,6 @@ static void session_on_err(void *arg, int events)
 	session_read(s, &s->err, &s->process.err_fd, EXEC_STDERR);
 }
 
-bool session_takes_input(const struct session *s)
-{
-	return bb_buf_size(&s->input) < LIMIT_EXEC_STDIN;
-}
-
-/* A terminal has no end of input; its line discipline makes one of the VEOF character. */
-static void session_send_eof(struct session *s)
-{
-	struct termios t;
-
-	if (s->has_pty && tcgetattr(s->process.in_fd, &t) == 0 && (t.c_lflag & ICANON))
-		(void)!write(s->process.in_fd, &t.c_cc[VEOF],
-			     1); /* a full terminal has no reader */
-	if (!s->has_pty)
-		session_close(s, &s->in, &s->process.in_fd);
-}
-
-static void session_write_input(struct session *s)
-{
-	if (s->state == SESSION_STARTING)
-		return;
-	while (bb_buf_size(&s->input) > 0 && s->process.in_fd >= 0) {
-		struct bb_view v = bb_buf_peek(&s->input);
-		ssize_t n = write(s->process.in_fd, v.p, v.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN) {
-			poll_set(&s->guest->loop, &s->in, POLL_WRITE);
-			return;
-		}
-		if (n < 0) { /* the process has closed its input: the rest goes nowhere */
-			if (!s->has_pty)
-				session_close(s, &s->in, &s->process.in_fd);
-			bb_buf_reset(&s->input);
-			break;
-		}
-		bb_buf_consume(&s->input, (size_t)n);
-	}
-	if (s->process.in_fd < 0)
-		bb_buf_reset(&s->input);
-	poll_set(&s->guest->loop, &s->in, 0);
-	if (s->is_in_eof) {
-		s->is_in_eof = false;
-		if (s->process.in_fd >= 0)
-			session_send_eof(s);
-	}
-}
-
-/* Writes what waits, then asks for the frames that were left in the streams meanwhile: nothing else
- * would, when the host has used up its credit. */
-static void session_take_input(struct session *s)
-{
-	session_write_input(s);
-	for (struct attach *a = s->attached, *next; a != NULL; a = next) {
-		next = a->next;
-		attach_input(a); /* may lose and free this attachment, never another */
-	}
-}
-
-static void session_on_in(void *arg, int events)
-{
-	struct session *s = arg;
-
-	(void)events; /* write() says what it is */
-	session_take_input(s);
-	session_collect(s);
-}
-
-void session_input(struct session *s, struct bb_view bytes)
-{
-	if (s->state != SESSION_FINISHED && (s->process.in_fd >= 0) && !s->is_in_eof)
-		(void)bb_buf_append_view(&s->input,
-					 bytes); /* its cap holds a frame above the limit */
-	session_write_input(s);
-}
-
-void session_input_eof(struct session *s)
-{
-	s->is_in_eof = true;
-	session_write_input(s);
-}
-
-void session_resize(struct session *s, uint16_t rows, uint16_t columns)
-{
-	struct winsize size = { .ws_row = rows, .ws_col = columns };
-
-	if (s->has_pty && s->process.in_fd >= 0)
-		(void)ioctl(s->process.in_fd, TIOCSWINSZ,
-			    &size); /* sends SIGWINCH where it changed */
-}
-
 /* The group that a terminal's keys reach; without a terminal there is only the process's own. */
 static pid_t session_foreground(const struct session *s)
 {
@@ -418,7 +324,7 @@ struct session *session_start(struct guest *g, const struct process_plan *plan, 
 	s->has_pty = plan->has_pty;
 	bb_buf_init(&s->input, LIMIT_EXEC_STDIN + LIMIT_PROTO_FRAME);
 	ring_init(&s->ring);
-	s->in = (struct poll_watch){ .cb = session_on_in, .arg = s };
+	s->in = (struct poll_watch){ .cb = session_on_input, .arg = s };
 	s->out = (struct poll_watch){ .cb = session_on_out, .arg = s };
 	s->err = (struct poll_watch){ .cb = session_on_err, .arg = s };
 	s->status = (struct poll_watch){ .cb = session_on_status, .arg = s };

@@ -1,4 +1,4 @@
-/* What session.c and attach.c share. */
+/* What session.c, session_input.c and attach.c share. */
 #ifndef BB_GUEST_SESSION_IMPL_H
 #define BB_GUEST_SESSION_IMPL_H
 
@@ -50,15 +50,24 @@ struct session {
 struct session *session_start(struct guest *g, const struct process_plan *plan, uint32_t flags,
 			      struct bb_err *err);
 struct session *session_find(struct guest *g, uint32_t id); /* 0: the main one */
-void session_input(struct session *s, struct bb_view bytes);
-void session_input_eof(struct session *s);
-bool session_takes_input(const struct session *s);
-void session_resize(struct session *s, uint16_t rows, uint16_t columns);
 void session_signal(struct session *s, int number);
 void session_owner_lost(struct session *s);
 void session_resume(struct session *s); /* an attachment has moved on */
 void session_collect(
 	struct session *s); /* frees it when nobody needs it; do not use s afterwards */
+
+/* Closes one of its descriptors, which is watched no more. */
+void session_close(struct session *s, struct poll_watch *w, int *fd);
+
+/* session_input.c */
+void session_input(struct session *s, struct bb_view bytes);
+void session_input_eof(struct session *s);
+bool session_takes_input(const struct session *s);
+void session_resize(struct session *s, uint16_t rows, uint16_t columns);
+/* Writes what waits, then asks for the frames that were left in the streams meanwhile: nothing else
+ * would, when the host has used up its credit. */
+void session_take_input(struct session *s);
+void session_on_input(void *arg, int events); /* arg: the session */
 
 /* attach.c */
 void attach_pump(struct attach *a);
