@@ -19,8 +19,9 @@
 
 #include "base/cleanup.h"
 
-#define LOOPBACK_V4 "10.0.2.15"
-#define LOOPBACK_V6 "fd00::2"
+#define LOOPBACK_INDEX 1 /* always, in a fresh network namespace */
+#define LOOPBACK_V4    "10.0.2.15"
+#define LOOPBACK_V6    "fd00::2"
 
 struct loopback_request {
 	struct nlmsghdr head;
@@ -133,10 +134,21 @@ static int loopback_family(int fd, unsigned lo, int family, const char *text, st
 	return 0;
 }
 
+int loopback_raise(struct bb_err *err)
+{
+	BB_AUTO_CLOSE int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	int r;
+
+	if (fd < 0)
+		return bb_err_errno(err, "netlink socket");
+	r = loopback_up(fd, LOOPBACK_INDEX);
+	return r < 0 ? bb_err_set(err, r, "loopback interface: %s", bb_err_name(r)) : 0;
+}
+
 int loopback_setup(struct bb_err *err)
 {
 	BB_AUTO_CLOSE int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	unsigned lo = 1; /* always, in a fresh network namespace */
+	unsigned lo = LOOPBACK_INDEX;
 	int r;
 
 	if (fd < 0)

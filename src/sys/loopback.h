@@ -8,5 +8,7 @@
 #include "base/err.h"
 
 int loopback_setup(struct bb_err *err);
+/* lo up and nothing else: 127/8 answers, every other address is unreachable. */
+int loopback_raise(struct bb_err *err);
 
 #endif

@@ -99,40 +99,6 @@ static int resolve_sources(struct jail_work *w, struct bb_err *err)
 	return 0;
 }
 
-static bool sysctl_is(const char *path, char value)
-{
-	BB_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char c = 0;
-
-	return fd >= 0 && read(fd, &c, 1) == 1 && c == value;
-}
-
-/* What to allow, when the host does not let this user make namespaces. */
-static int explain_clone(const struct jail_ids *ids, int error, struct bb_err *err)
-{
-	if (sysctl_is("/proc/sys/user/max_user_namespaces", '0') || error == ENOSPC)
-		return bb_err_set(
-			err, -error,
-			"this host allows no further user namespaces: raise it with 'sysctl "
-			"user.max_user_namespaces=16384'");
-	if (sysctl_is("/proc/sys/kernel/unprivileged_userns_clone", '0'))
-		return bb_err_set(
-			err, -error,
-			"this host forbids user namespaces to ordinary users: allow them with "
-			"'sysctl kernel.unprivileged_userns_clone=1'");
-	if (sysctl_is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", '1'))
-		return bb_err_set(
-			err, -error,
-			"AppArmor restricts user namespaces on this host: give bot-bottle a "
-			"profile with 'userns', or run 'sysctl "
-			"kernel.apparmor_restrict_unprivileged_userns=0'");
-	errno = error;
-	return bb_err_errno(err,
-			    "cannot make namespaces%s: a container's seccomp profile or a "
-			    "security module forbids it",
-			    ids->mode == JAIL_IDS_ROOT ? "" : " as an ordinary user");
-}
-
 /* Receives one report; 1, 0 at the end of file, or negative. *ret_fd: a descriptor that came with
  * it, else -1. */
 static int receive(int fd, int timeout_ms, struct jail_report *ret, int *ret_fd)
@@ -259,7 +225,7 @@ static int start(struct jail_work *w, struct jail *j, struct bb_err *err)
 	error = errno;
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	if (j->pid < 0)
-		return explain_clone(&w->ids, error, err);
+		return jail_ids_explain(w->ids.mode, error, err);
 	(void)close(bb_take_fd(&w->control_fd));
 	return release_child(w, j, control, err);
 }

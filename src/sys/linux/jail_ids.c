@@ -167,6 +167,39 @@ int jail_ids_choose(const struct jail_plan *plan, struct jail_ids *ret, struct b
 	return 0;
 }
 
+static bool sysctl_is(const char *path, char value)
+{
+	BB_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char c = 0;
+
+	return fd >= 0 && read(fd, &c, 1) == 1 && c == value;
+}
+
+int jail_ids_explain(enum jail_id_mode mode, int error, struct bb_err *err)
+{
+	if (sysctl_is("/proc/sys/user/max_user_namespaces", '0') || error == ENOSPC)
+		return bb_err_set(
+			err, -error,
+			"this host allows no further user namespaces: raise it with 'sysctl "
+			"user.max_user_namespaces=16384'");
+	if (sysctl_is("/proc/sys/kernel/unprivileged_userns_clone", '0'))
+		return bb_err_set(
+			err, -error,
+			"this host forbids user namespaces to ordinary users: allow them with "
+			"'sysctl kernel.unprivileged_userns_clone=1'");
+	if (sysctl_is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", '1'))
+		return bb_err_set(
+			err, -error,
+			"AppArmor restricts user namespaces on this host: give bot-bottle a "
+			"profile with 'userns', or run 'sysctl "
+			"kernel.apparmor_restrict_unprivileged_userns=0'");
+	errno = error;
+	return bb_err_errno(err,
+			    "cannot make namespaces%s: a container's seccomp profile or a "
+			    "security module forbids it",
+			    mode == JAIL_IDS_ROOT ? "" : " as an ordinary user");
+}
+
 /* "newuidmap PID 0 HOST 1 1 START 65535" */
 static int run_idmap(const char *path, pid_t pid, uint32_t host_id, struct jail_range range,
 		     struct bb_err *err)
@@ -213,6 +246,27 @@ static int write_at(int dir_fd, const char *name, const char *text, struct bb_er
 	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
 		return bb_err_errno(err, "id map: '%s'", name);
 	return 0;
+}
+
+int jail_ids_map_self(const struct jail_ids *ids, pid_t pid, struct bb_err *err)
+{
+	BB_AUTO_CLOSE int dir = -1;
+	char text[64];
+	int r;
+
+	(void)snprintf(text, sizeof(text), "/proc/%d", pid);
+	dir = open(text, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return bb_err_errno(err, "'%s'", text);
+	r = write_at(dir, "setgroups", "deny", err);
+	if (r < 0)
+		return r;
+	(void)snprintf(text, sizeof(text), "%u %u 1\n", ids->host_uid, ids->host_uid);
+	r = write_at(dir, "uid_map", text, err);
+	if (r < 0)
+		return r;
+	(void)snprintf(text, sizeof(text), "%u %u 1\n", ids->host_gid, ids->host_gid);
+	return write_at(dir, "gid_map", text, err);
 }
 
 int jail_ids_enter_setup(const struct jail_ids *ids, struct bb_err *err)

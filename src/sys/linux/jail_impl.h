@@ -79,6 +79,10 @@ struct jail_report {
 
 /* jail_ids.c */
 int jail_ids_choose(const struct jail_plan *plan, struct jail_ids *ret, struct bb_err *err);
+/* What to allow when the host does not let this user make namespaces; error is an errno. */
+int jail_ids_explain(enum jail_id_mode mode, int error, struct bb_err *err);
+/* From outside: the user namespace of process pid knows the caller's own ids, unchanged. */
+int jail_ids_map_self(const struct jail_ids *ids, pid_t pid, struct bb_err *err);
 /* Parent: the set-up namespace's maps of `pid` through newuidmap and newgidmap (RANGE only). */
 int jail_ids_map_range(const struct jail_ids *ids, pid_t pid, struct bb_err *err);
 /* Child: the set-up namespace's maps, written by itself (SINGLE only); then its uid 0. */
