@@ -75,6 +75,10 @@
 #define LIMIT_SESSION_LOG  (16 * 1024 * 1024) /* bytes of session.log */
 #define LIMIT_BUNDLE_LOG   (1024 * 1024) /* bytes of monitor.log: the bundle's standard error */
 
+/* Channel, where the guest connects by TCP: connections that have not said their credential yet.
+ * One more and the oldest is closed: others on the host cannot keep the guest out. */
+#define LIMIT_CHANNEL_CALLERS 16
+
 /* The monitor. */
 #define LIMIT_CONTROL_PEERS 32 /* connections to control.sock at a time */
 

@@ -16,6 +16,9 @@
 
 #define IPC_ROLE_FD 3 /* the monitor link in every role */
 
+/* A guest that comes by TCP says these random bytes, one bottle's own, before anything else. */
+#define CHANNEL_CREDENTIAL_BYTES 32
+
 enum ipc_type {
 	/* monitor <-> every role */
 	IPC_SETUP_DONE = 1, /* -> role, no body */
@@ -81,6 +84,12 @@ enum ipc_type {
 	IPC_CHANNEL_MARK = 75,      /* -> channel: tag 1 str path */
 	IPC_CHANNEL_CHANGED = 76,   /* -> channel: asks, and channel ->: tag 1 u32 0/1 */
 	IPC_CHANNEL_SHUTDOWN = 77,  /* -> channel: LIFECYCLE_SHUTDOWN to the guest */
+	IPC_CHANNEL_LISTEN =
+		78, /* -> channel, instead of IPC_CHANNEL_SETUP: the guest connects.
+		     * fds: a listening socket, on which exactly one connection is taken;
+		     * tag 1 u64: hello deadline in ms, which covers the connecting; and
+		     * one of: tag 2 u32: a Unix socket: the uid that may connect;
+		     * tag 3 bytes: TCP: the CHANNEL_CREDENTIAL_BYTES that come first */
 
 	/* monitor <-> keeper, which starts and removes the machine (backend smolmachines) */
 	IPC_KEEPER_PLAN = 80,    /* -> keeper: tags: enum keeper_plan_tag */

@@ -28,8 +28,10 @@ enum sandbox_profile {
 			   * exec, no fork, no namespaces (its filter would be inherited) */
 	SANDBOX_ARCHIVE, /* pack or unpack below one directory given as a descriptor; Landlock to it
 			  */
+	SANDBOX_CHANNEL_ACCEPT, /* as channel, and accept: only when it was given a listener */
+	SANDBOX_EGRESS_ACCEPT,  /* as egress, and accept: the same */
 };
-#define SANDBOX_NUM_PROFILES 6
+#define SANDBOX_NUM_PROFILES 8
 
 int sandbox_early(int keep_fds, struct bb_err *err);
 /* The same without PDEATHSIG: for the monitor, which outlives the command that started it. */

@@ -35,6 +35,8 @@
 #define NOBODY       0U
 #define EVERYBODY    ((1U << SANDBOX_NUM_PROFILES) - 1)
 #define KILLED       1000
+#define CHANNELS     (BIT(SANDBOX_CHANNEL) | BIT(SANDBOX_CHANNEL_ACCEPT))
+#define EGRESSES     (BIT(SANDBOX_EGRESS) | BIT(SANDBOX_EGRESS_ACCEPT))
 
 static char dir_path[64]; /* the archive's tree */
 static int dir_fd;
@@ -135,6 +137,12 @@ static int listen_here(void)
 
 	return r == ENOTSOCK ? 0 : r;
 }
+static int accept_there(void)
+{
+	int r = verdict(accept4(0, NULL, NULL, SOCK_CLOEXEC));
+
+	return r == ENOTSOCK ? 0 : r;
+}
 static int trace_parent(void)
 {
 	/* Ourselves: the call itself is what counts. */
@@ -226,23 +234,24 @@ static const struct attempt {
 	{ "udp6_socket", udp6_socket, BIT(SANDBOX_DIALLER) },
 	{ "netlink_socket", netlink_socket, NOBODY },
 	{ "unix_socket", unix_socket, BIT(SANDBOX_MONITOR) },
-	{ "unix_pair", unix_pair, BIT(SANDBOX_MONITOR) | BIT(SANDBOX_CHANNEL) },
+	{ "unix_pair", unix_pair, BIT(SANDBOX_MONITOR) | CHANNELS },
 	{ "connect_out", connect_out, BIT(SANDBOX_MONITOR) | BIT(SANDBOX_DIALLER) },
 	{ "listen_here", listen_here, BIT(SANDBOX_MONITOR) },
+	{ "accept_there", accept_there,
+	  BIT(SANDBOX_MONITOR) | BIT(SANDBOX_CHANNEL_ACCEPT) | BIT(SANDBOX_EGRESS_ACCEPT) },
 	{ "trace_parent", trace_parent, NOBODY },
 	{ "read_memory_of_another", read_memory_of_another, NOBODY },
 	{ "signal_parent", signal_parent, BIT(SANDBOX_MONITOR) },
 	{ "signal_by_owner", signal_by_owner, NOBODY },
 	{ "executable_memory", executable_memory, NOBODY },
-	{ "memory_file", memory_file, BIT(SANDBOX_MONITOR) | BIT(SANDBOX_EGRESS) },
+	{ "memory_file", memory_file, BIT(SANDBOX_MONITOR) | EGRESSES },
 	{ "ring", ring, NOBODY },
 	{ "keys", keys, NOBODY },
 	{ "raise_limit", raise_limit, NOBODY },
 	{ "become_dumpable", become_dumpable, NOBODY },
 	{ "daily_work", daily_work, EVERYBODY },
 	{ "sync_file", sync_file,
-	  BIT(SANDBOX_MONITOR) | BIT(SANDBOX_CHANNEL) | BIT(SANDBOX_RECORDER) |
-		  BIT(SANDBOX_ARCHIVE) },
+	  BIT(SANDBOX_MONITOR) | CHANNELS | BIT(SANDBOX_RECORDER) | BIT(SANDBOX_ARCHIVE) },
 	/* Refused everywhere; not every kernel or user can show that they work. */
 	{ "raw_socket", raw_socket, NOBODY },
 	{ "vsock_socket", vsock_socket, NOBODY },
@@ -467,12 +476,16 @@ int main(void)
 		PROFILE_TEST(profile_allows_what_it_says, SANDBOX_RECORDER),
 		PROFILE_TEST(profile_allows_what_it_says, SANDBOX_MONITOR),
 		PROFILE_TEST(profile_allows_what_it_says, SANDBOX_ARCHIVE),
+		PROFILE_TEST(profile_allows_what_it_says, SANDBOX_CHANNEL_ACCEPT),
+		PROFILE_TEST(profile_allows_what_it_says, SANDBOX_EGRESS_ACCEPT),
 		PROFILE_TEST(profile_holds_on_an_old_kernel, SANDBOX_CHANNEL),
 		PROFILE_TEST(profile_holds_on_an_old_kernel, SANDBOX_EGRESS),
 		PROFILE_TEST(profile_holds_on_an_old_kernel, SANDBOX_DIALLER),
 		PROFILE_TEST(profile_holds_on_an_old_kernel, SANDBOX_RECORDER),
 		PROFILE_TEST(profile_holds_on_an_old_kernel, SANDBOX_MONITOR),
 		PROFILE_TEST(profile_holds_on_an_old_kernel, SANDBOX_ARCHIVE),
+		PROFILE_TEST(profile_holds_on_an_old_kernel, SANDBOX_CHANNEL_ACCEPT),
+		PROFILE_TEST(profile_holds_on_an_old_kernel, SANDBOX_EGRESS_ACCEPT),
 		cmocka_unit_test(attempts_that_no_role_makes_kill),
 		cmocka_unit_test(early_leaves_nothing_to_dump_and_nothing_inherited),
 		cmocka_unit_test(lock_drops_every_capability),

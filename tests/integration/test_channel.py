@@ -23,19 +23,24 @@ SYN, ACK, FIN, RST = 1, 2, 4, 8
 class Channel:
     """A running bot-bottle-channel with its monitor link, its service link and the guest's end."""
 
-    def __init__(self, hello_ms=10000, services=("PROTO_EGRESS",)):
+    def __init__(self, hello_ms=10000, services=("PROTO_EGRESS",), listener=None, uid=None, credential=None):
         self.monitor, theirs = Link.pair()
-        self.guest, stream = socket.socketpair()
+        self.guest, stream = socket.socketpair() if listener is None else (None, None)
         self.console_w = None
         self.dir = tempfile.TemporaryDirectory()
         self.process = subprocess.Popen([os.path.join(PROGRAMS, "bot-bottle-channel")], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, close_fds=True, pass_fds=(3,),
+                                        stderr=open(os.path.join(self.dir.name, "log"), "wb"),
                                         preexec_fn=lambda: os.dup2(theirs.fileno(), 3)) \
             if theirs.fileno() != 3 else None
         assert self.process
         theirs.close()
-        self.monitor.send("IPC_CHANNEL_SETUP", (1, ("u64", hello_ms)), fds=[stream.fileno()])
-        stream.close()
+        if listener is None:
+            self.monitor.send("IPC_CHANNEL_SETUP", (1, ("u64", hello_ms)), fds=[stream.fileno()])
+            stream.close()
+        else:
+            who = [(2, uid)] if uid is not None else [(3, credential)]
+            self.monitor.send("IPC_CHANNEL_LISTEN", (1, ("u64", hello_ms)), *who, fds=[listener.fileno()])
         self.services = {}
         for name in services:
             ours, end = Link.pair()
@@ -63,10 +68,15 @@ class Channel:
             self.process.wait()
         for link in self.services.values():
             link.close()
-        self.guest.close()
+        if self.guest is not None:
+            self.guest.close()
         if self.console_w is not None:
             os.close(self.console_w)
         self.dir.cleanup()
+
+    def log(self):
+        with open(os.path.join(self.dir.name, "log"), encoding="utf-8", errors="replace") as f:
+            return f.read()
 
     def open(self, service, first=b"", body=b"", ident=1):
         ours, theirs = socket.socketpair()
@@ -401,3 +411,187 @@ def test_a_malformed_message_of_the_monitor_ends_the_channel():
         c.monitor.send("IPC_CHANNEL_OPEN", (1, PROTO["PROTO_EGRESS"]), ident=3, fds=[0])
         assert c.monitor.expect("IPC_ROLE_ERROR")[2][1]
         assert c.process.wait(5) == 1
+
+
+# The guest connects
+
+CREDENTIAL = bytes(range(32))
+
+
+class Door:
+    """A channel with a listener: a Unix socket in a folder of its own, or TCP on an address of the loopback."""
+
+    def __init__(self, kind, uid=None, **more):
+        self.dir = tempfile.TemporaryDirectory()
+        if kind == "unix":
+            self.path = os.path.join(self.dir.name, "stream.sock")
+            self.listener = socket.socket(socket.AF_UNIX)
+            self.listener.bind(self.path)
+            os.chmod(self.path, 0o777)
+            os.chmod(self.dir.name, 0o755)
+            more["uid"] = os.getuid() if uid is None else uid
+        else:
+            self.listener = socket.socket()
+            self.listener.bind(("127.0.0.18", 0))
+            self.path = self.listener.getsockname()
+            more["credential"] = CREDENTIAL
+        self.listener.listen(64)
+        self.listener.setblocking(False)
+        self.channel = Channel(listener=self.listener, **more)
+        self.listener.close()  # the channel has it alone, as in a bottle
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.channel.__exit__()
+        self.dir.cleanup()
+
+    def knock(self, say=b""):
+        s = socket.socket(socket.AF_UNIX if isinstance(self.path, str) else socket.AF_INET)
+        s.settimeout(10)
+        s.connect(self.path)
+        if say:
+            s.sendall(say)
+        return s
+
+    def enter(self, s):
+        self.channel.guest = s
+        return PlayedGuest(self.channel)
+
+    def is_open(self):
+        try:
+            self.knock().close()
+        except OSError:
+            return False
+        return True
+
+    def expect_closed(self):
+        """Nobody gets through the listener any more: it is closed, connections in its queue are reset."""
+        deadline = time.monotonic() + 5
+        while self.is_open():
+            assert time.monotonic() < deadline, "the listener is still there"
+            time.sleep(0.01)
+
+
+def ended(s):
+    """The other side closed it without a word."""
+    try:
+        return s.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_a_guest_that_connects_is_served_and_the_listener_is_closed():
+    for kind, say in (("unix", b""), ("tcp", CREDENTIAL)):
+        with Door(kind) as d:
+            g = d.enter(d.knock(say))
+            g.serve()
+            d.expect_closed()
+            first = frame(PROTO["EXEC_START"], field(PROTO["EXEC_TAG_ARG"], "true"))
+            d.channel.open("PROTO_EXEC", first=first)
+            while True:
+                kind_, _, ident, _, data = g.next_frame()
+                if kind_ == DATA and ident == 4:
+                    assert data.endswith(first), data
+                    break
+
+
+def test_the_credential_may_come_in_pieces_and_the_stream_right_behind_it():
+    with Door("tcp") as d:
+        s = d.knock()
+        for at in range(0, 32, 5):
+            s.sendall(CREDENTIAL[at:at + 5])
+        g = d.enter(s)
+        g.serve()
+    hello = frame(PROTO["LIFECYCLE_HELLO"], field(1, PROTO["PROTO_VERSION"]) + field(2, "played"))
+    with Door("tcp") as d:
+        d.enter(d.knock(CREDENTIAL + mux_frame(DATA, 0, 2, len(hello), hello)))
+        d.channel.monitor.expect("IPC_CHANNEL_HELLO")  # not a byte of the stream was taken for the credential
+
+
+def test_a_wrong_credential_is_refused_counted_and_noted_and_the_guest_still_comes_in():
+    wrong = [CREDENTIAL[:31] + b"\xff", b"\xff" + CREDENTIAL[1:], bytes(32), b"GET /secret HTTP/1.1\r\nHost: example.test\r\n\r\n"]
+    with Door("tcp") as d:
+        for credential in wrong:
+            with d.knock(credential) as s:
+                assert ended(s), credential
+        with d.knock(CREDENTIAL[:10]) as s:
+            s.shutdown(socket.SHUT_WR)
+            assert ended(s)
+        d.enter(d.knock(CREDENTIAL)).serve()
+        log = d.channel.log()
+        assert log.count("wrong credential") == len(wrong) and "(5 so far)" in log, log
+        assert "without the credential" in log, log
+        assert CREDENTIAL.hex() not in log and "GET" not in log, log
+
+
+def test_callers_that_say_nothing_cannot_keep_the_guest_out():
+    with Door("tcp") as d:
+        silent = [d.knock() for _ in range(48)]
+        g = d.enter(d.knock(CREDENTIAL))
+        g.serve()
+        for s in silent:
+            with s:
+                assert ended(s)
+        assert "too many" in d.channel.log()
+
+
+def test_silent_callers_are_closed_after_a_while():
+    with Door("tcp") as d, d.knock() as s:
+        s.settimeout(15)
+        assert ended(s)
+        assert "in time" in d.channel.log()
+
+
+def test_who_only_looks_at_the_socket_is_not_the_guest():
+    with Door("unix") as d:
+        for _ in range(3):
+            with d.knock() as s:  # let in, and told of the lifecycle stream: it goes without a word
+                assert s.recv(1) != b""
+        g = d.enter(d.knock())
+        g.serve()
+        d.expect_closed()
+
+
+def test_another_users_connection_is_refused():
+    with Door("unix", uid=os.getuid() + 1) as d:
+        with d.knock() as s:
+            assert ended(s)
+        log = d.channel.log()
+        assert "another user" in log and "(1 so far)" in log, log
+
+
+def test_nobody_connects_before_the_deadline():
+    for kind in ("unix", "tcp"):
+        with Door(kind, hello_ms=300) as d:
+            assert "did not connect within 300 ms" in d.channel.lost()
+            d.expect_closed()
+    with Door("tcp", hello_ms=500) as d, d.knock(CREDENTIAL):
+        assert "did not say hello within 500 ms" in d.channel.lost()  # the same deadline: no second one begins
+
+
+def test_the_real_bottle_init_over_a_listener():
+    with Door("unix") as d:
+        d.channel.guest = d.knock()
+        guest = RealGuest(d.channel)
+        d.channel.monitor.expect("IPC_CHANNEL_HELLO")
+        provision(d.channel, (PROTO["LIFECYCLE_TAG_HOSTNAME"], "bottle"),
+                  (PROTO["LIFECYCLE_TAG_ENV"], "PATH=/usr/bin:/bin"))
+        d.channel.monitor.expect("IPC_CHANNEL_READY")
+        with guest:
+            seen, _, _ = run(d.channel, "echo", "hi").until(PROTO["EXEC_EXIT"])
+            assert seen[PROTO["EXEC_STDOUT"]] == b"hi\n"
+
+
+def test_a_listener_without_a_rule_is_refused():
+    for body in ((), ((2, os.getuid()), (3, CREDENTIAL)), ((3, CREDENTIAL[:31]),)):
+        monitor, theirs = Link.pair()
+        with socket.socket() as listener, theirs:
+            p = subprocess.Popen([os.path.join(PROGRAMS, "bot-bottle-channel")], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(3,),
+                                 preexec_fn=lambda: os.dup2(theirs.fileno(), 3))
+            monitor.send("IPC_CHANNEL_LISTEN", (1, ("u64", 1000)), *body, fds=[listener.fileno()])
+            assert "uid or a credential" in monitor.expect("IPC_ROLE_ERROR")[2][1].decode()
+            assert p.wait(5) == 1
+        monitor.close()

@@ -1,6 +1,7 @@
 /*
  * The channel's core: the descriptor of the one stream, the mux on it, and the link to the monitor.
  * Order of life: SETUP (ops) -> channel_start() -> hello -> provision -> serving -> bye or lost.
+ * Where the guest connects (door.c) that comes before the hello.
  */
 #include <assert.h>
 #include <stdarg.h>
@@ -13,7 +14,8 @@
 #include "ipc/messages.h"
 #include "role/channel/channel_impl.h"
 
-static const char *const state_names[] = { "setup", "hello", "provisioning", "serving", "ending" };
+static const char *const state_names[] = { "setup",        "accepting", "hello",
+					   "provisioning", "serving",   "ending" };
 _Static_assert(BB_ARRAY_LEN(state_names) == CHANNEL_NUM_STATES, "one name for each state");
 
 void channel_set_state(struct channel *c, enum channel_state state)
@@ -69,7 +71,8 @@ void channel_lost(struct channel *c, const char *fmt, ...)
 	if (!c->is_stream_gone)
 		loop_defer(c->loop, drain_relays, c); /* one of them may be our caller */
 	c->is_stream_gone = true;
-	(void)shutdown(c->stream_fd, SHUT_RDWR); /* a guest that still talks learns it at once */
+	if (c->stream_fd >= 0) /* a guest that still talks learns it at once */
+		(void)shutdown(c->stream_fd, SHUT_RDWR);
 	if (was_told)
 		return;
 	va_start(ap, fmt);
@@ -89,7 +92,8 @@ static void flush_output(void *arg)
 	bool is_blocked = false;
 
 	c->is_flush_due = false;
-	/* Writing wakes relays that fill the output again: the others get their turn, too. */
+	/* Without a watch there is no stream: it is lost, or its caller was none. Writing wakes
+	 * relays that fill the output again: the others get their turn, too. */
 	for (int i = 0; c->stream_watch != NULL; i++) {
 		struct bb_view v = mux_output(c->mux);
 		ssize_t n;
@@ -127,6 +131,19 @@ static void on_output(void *arg)
 	loop_defer(c->loop, flush_output, c);
 }
 
+/* Somebody looked whether the socket answers, and went: back to the door. */
+static void forget_caller(struct channel *c)
+{
+	loop_fd_free(bb_take_ptr(&c->stream_watch));
+	if (c->lifecycle != NULL)
+		mux_stream_release(bb_take_ptr(&c->lifecycle));
+	mux_free(bb_take_ptr(&c->mux));
+	bb_buf_reset(&c->provision);
+	(void)close(bb_take_fd(&c->stream_fd));
+	c->state = CHANNEL_ACCEPTING; /* the one step back: nothing has happened */
+	door_guest_left(c->door);
+}
+
 static void on_stream(void *arg, int events)
 {
 	struct channel *c = arg;
@@ -143,6 +160,11 @@ static void on_stream(void *arg, int events)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			break;
+		if (n <= 0 && c->door != NULL) {
+			forget_caller(c);
+			break;
+		}
+		door_free(bb_take_ptr(&c->door)); /* it speaks: this is the guest */
 		if (n <= 0) {
 			channel_lost(c, "the guest closed its stream without a word: it died or "
 					"was killed");
@@ -201,28 +223,57 @@ static void on_hello_deadline(void *arg)
 {
 	struct channel *c = arg;
 
-	channel_lost(c, "the guest did not say hello within %llu ms",
+	channel_lost(c, "the guest did not %s within %llu ms",
+		     c->state == CHANNEL_ACCEPTING ? "connect" : "say hello",
 		     (unsigned long long)c->hello_ms);
+	door_free(bb_take_ptr(&c->door));
+}
+
+static int start_stream(struct channel *c, struct bb_err *err)
+{
+	const struct mux_config config = { .side = MUX_HOST };
+
+	c->mux = mux_new(&config, &mux_handlers, c);
+	c->stream_watch = loop_fd_new(c->loop, c->stream_fd, LOOP_READ, on_stream, c);
+	if (c->mux == NULL || c->stream_watch == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	channel_set_state(c, CHANNEL_HELLO);
+	return lifecycle_start(c, err);
+}
+
+static void fail(struct channel *c, const struct bb_err *err)
+{
+	bb_error("%s", err->msg);
+	channel_tell_str(c, IPC_ROLE_ERROR, err->msg);
+	loop_stop(c->loop, 1);
+}
+
+void channel_guest_is_in(struct channel *c, int fd)
+{
+	struct bb_err err = { 0 };
+
+	c->stream_fd = fd;
+	if (start_stream(c, &err) < 0)
+		fail(c, &err);
 }
 
 int channel_start(struct channel *c, struct bb_err *err)
 {
-	const struct mux_config config = { .side = MUX_HOST };
 	int r;
 
-	if (c->stream_fd < 0)
+	if (c->stream_fd < 0 && c->door == NULL)
 		return bb_err_set(err, -EPROTO, "the set-up ended without a stream");
-	c->mux = mux_new(&config, &mux_handlers, c);
-	c->stream_watch = loop_fd_new(c->loop, c->stream_fd, LOOP_READ, on_stream, c);
 	c->hello_timer = loop_timer_new(c->loop, on_hello_deadline, c);
-	if (c->mux == NULL || c->stream_watch == NULL || c->hello_timer == NULL)
+	if (c->hello_timer == NULL)
 		return bb_err_set(err, -ENOMEM, "out of memory");
-	channel_set_state(c, CHANNEL_HELLO);
 	loop_timer_set(c->hello_timer, c->hello_ms);
-	r = lifecycle_start(c, err);
-	if (r < 0)
-		return r;
-	return console_start(c);
+	if (c->door == NULL) {
+		r = start_stream(c, err);
+	} else {
+		channel_set_state(c, CHANNEL_ACCEPTING);
+		r = door_open(c->door, err);
+	}
+	return r < 0 ? r : console_start(c);
 }
 
 static void on_monitor(void *arg, int events)
@@ -241,11 +292,10 @@ static void on_monitor(void *arg, int events)
 	}
 	if (r == -EAGAIN)
 		return;
-	if (r < 0) {
-		bb_error("%s", err.msg);
-		channel_tell_str(c, IPC_ROLE_ERROR, err.msg);
-	}
-	loop_stop(c->loop, r < 0 ? 1 : 0);
+	if (r < 0)
+		fail(c, &err);
+	else
+		loop_stop(c->loop, 0);
 }
 
 struct channel *channel_new(struct loop *loop, int monitor_fd)
@@ -280,6 +330,7 @@ void channel_free(struct channel *c)
 	relay_free_all(c);
 	opening_free_all(c);
 	console_stop(c);
+	door_free(c->door);
 	loop_timer_free(c->hello_timer);
 	loop_fd_free(c->stream_watch);
 	loop_fd_free(c->monitor_watch);

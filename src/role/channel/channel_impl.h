@@ -19,6 +19,7 @@
 
 /*
  * SETUP	descriptors arrive; nothing of the guest is read
+ * ACCEPTING	the guest is to connect (only where a listener was handed over)
  * HELLO	the stream runs; LIFECYCLE is open; only a hello is accepted
  * PROVISIONING	the guest said hello; provision is forwarded
  * SERVING	ready: streams are opened both ways
@@ -26,15 +27,17 @@
  */
 enum channel_state {
 	CHANNEL_SETUP,
+	CHANNEL_ACCEPTING,
 	CHANNEL_HELLO,
 	CHANNEL_PROVISIONING,
 	CHANNEL_SERVING,
 	CHANNEL_ENDING,
 };
-#define CHANNEL_NUM_STATES 5
+#define CHANNEL_NUM_STATES 6
 
 struct relay;
 struct opening;
+struct door;
 
 struct channel {
 	struct loop *loop;
@@ -43,6 +46,7 @@ struct channel {
 	struct loop_fd *monitor_watch;
 	uint8_t *ipc_buffer; /* LIMIT_IPC_BODY */
 
+	struct door *door; /* NULL: the stream was handed over, or the guest has spoken */
 	int stream_fd;
 	struct loop_fd *stream_watch;
 	struct mux *mux;
@@ -79,6 +83,9 @@ struct owner_ops {
 /* channel.c */
 void channel_set_state(struct channel *c, enum channel_state state);
 int channel_start(struct channel *c, struct bb_err *err);
+/* Somebody came through the door: the stream runs. Takes fd. While c->door is there, one that goes
+ * without a word was not the guest. */
+void channel_guest_is_in(struct channel *c, int fd);
 /* The guest broke the rules, died, or is late: tells the monitor and forgets the guest. */
 void channel_lost(struct channel *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A message to the monitor; a monitor that does not take it is gone: the loop stops. */
@@ -111,6 +118,19 @@ void opening_free_all(struct channel *c);
 int lifecycle_start(struct channel *c, struct bb_err *err);
 int lifecycle_provision(struct channel *c, struct bb_view body, bool is_last, struct bb_err *err);
 int lifecycle_send(struct channel *c, uint8_t type, const struct bb_buf *body, struct bb_err *err);
+
+/* door.c: the listener on which the guest comes; closed once it has. */
+struct door_plan {
+	int fd; /* listening; taken on success */
+	bool has_uid;
+	uint32_t uid;              /* of the one who may connect: a Unix socket */
+	struct bb_view credential; /* what it says first: TCP */
+};
+int door_new(struct channel *c, const struct door_plan *plan, struct bb_err *err);
+int door_open(struct door *d, struct bb_err *err);
+/* Who was let in has gone without a word: the next one. */
+void door_guest_left(struct door *d);
+void door_free(struct door *d); /* NULL is fine */
 
 /* console.c */
 int console_start(struct channel *c);

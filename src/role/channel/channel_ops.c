@@ -2,12 +2,23 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/tlv.h"
 #include "ipc/messages.h"
 #include "role/channel/channel_impl.h"
 #include "sys/sandbox.h"
 
 #define CHANNEL_HELLO_MAX_MS (10u * 60 * 1000)
+
+/* One stream or one door, and a guest that has so long to say hello. */
+static int set_deadline(struct channel *c, uint64_t hello_ms, struct bb_err *err)
+{
+	if (c->stream_fd >= 0 || c->door != NULL || hello_ms == 0 ||
+	    hello_ms > CHANNEL_HELLO_MAX_MS)
+		return bb_err_set(err, -EPROTO, "a stream is set up twice or without a deadline");
+	c->hello_ms = hello_ms;
+	return 0;
+}
 
 static int op_setup(void *ctx, struct ipc_message *m, struct bb_err *err)
 {
@@ -20,11 +31,38 @@ static int op_setup(void *ctx, struct ipc_message *m, struct bb_err *err)
 
 	if (r < 0)
 		return r;
-	if (c->stream_fd >= 0 || hello_ms == 0 || hello_ms > CHANNEL_HELLO_MAX_MS)
-		return bb_err_set(err, -EPROTO, "a stream is set up twice or without a deadline");
-	c->hello_ms = hello_ms;
-	c->stream_fd = ipc_message_take_fd(m, 0);
-	return 0;
+	r = set_deadline(c, hello_ms, err);
+	if (r == 0)
+		c->stream_fd = ipc_message_take_fd(m, 0);
+	return r;
+}
+
+static int op_listen(void *ctx, struct ipc_message *m, struct bb_err *err)
+{
+	struct channel *c = ctx;
+	uint64_t hello_ms = 0;
+	struct bb_view uid = { 0 };
+	struct door_plan plan = { .fd = m->fds[0] };
+	const struct bb_tlv_field fields[] = {
+		{ .tag = 1, .type = BB_TLV_U64, .is_required = true, .out = &hello_ms },
+		{ .tag = 2, .type = BB_TLV_BYTES, .max = 4, .out = &uid },
+		{ .tag = 3,
+		  .type = BB_TLV_BYTES,
+		  .max = CHANNEL_CREDENTIAL_BYTES,
+		  .out = &plan.credential },
+	};
+	int r = bb_tlv_read(m->body, fields, BB_ARRAY_LEN(fields), err);
+
+	if (r == 0)
+		r = set_deadline(c, hello_ms, err);
+	if (r < 0)
+		return r;
+	plan.has_uid = uid.n == 4;
+	plan.uid = plan.has_uid ? bb_be32(uid.p) : 0;
+	r = door_new(c, &plan, err);
+	if (r == 0)
+		(void)ipc_message_take_fd(m, 0); /* the door has it */
+	return r;
 }
 
 static int op_service(void *ctx, struct ipc_message *m, struct bb_err *err)
@@ -61,7 +99,7 @@ static int op_console(void *ctx, struct ipc_message *m, struct bb_err *err)
 static int op_setup_done(void *ctx, struct ipc_message *m, struct bb_err *err)
 {
 	struct channel *c = ctx;
-	int r = sandbox_lock(SANDBOX_CHANNEL, -1, err);
+	int r = sandbox_lock(c->door == NULL ? SANDBOX_CHANNEL : SANDBOX_CHANNEL_ACCEPT, -1, err);
 
 	(void)m;
 	if (r < 0)
@@ -192,18 +230,20 @@ static int op_shutdown(void *ctx, struct ipc_message *m, struct bb_err *err)
 #define STREAM_STATES \
 	(IPC_IN(CHANNEL_HELLO) | IPC_IN(CHANNEL_PROVISIONING) | IPC_IN(CHANNEL_SERVING))
 #define LATE_STATES (STREAM_STATES | IPC_IN(CHANNEL_ENDING)) /* may cross with a lost guest */
-#define ANY_STATE   (LATE_STATES | IPC_IN(CHANNEL_SETUP))
+#define DONE_STATES (LATE_STATES | IPC_IN(CHANNEL_ACCEPTING))
+#define ANY_STATE   (DONE_STATES | IPC_IN(CHANNEL_SETUP))
 
 static const struct ipc_op channel_ops[] = {
 	{ IPC_CHANNEL_SETUP, "channel set-up", IPC_IN(CHANNEL_SETUP), 1, 64, 1, op_setup },
+	{ IPC_CHANNEL_LISTEN, "channel listen", IPC_IN(CHANNEL_SETUP), 1, 128, 1, op_listen },
 	{ IPC_CHANNEL_SERVICE, "channel service", IPC_IN(CHANNEL_SETUP), 1, 64, 1, op_service },
 	{ IPC_CHANNEL_CONSOLE, "channel console", IPC_IN(CHANNEL_SETUP), 0, 64, 2, op_console },
 	{ IPC_SETUP_DONE, "set-up done", IPC_IN(CHANNEL_SETUP), 0, 0, 0, op_setup_done },
 	{ IPC_CHANNEL_PROVISION, "provision", LATE_STATES, 1, LIMIT_IPC_BODY, 0, op_provision },
-	{ IPC_CHANNEL_OPEN, "open", LATE_STATES, 1, LIMIT_IPC_BODY, 1, op_open },
+	{ IPC_CHANNEL_OPEN, "open", DONE_STATES, 1, LIMIT_IPC_BODY, 1, op_open },
 	{ IPC_CHANNEL_MARK, "mark", LATE_STATES, 1, 8192, 0, op_mark },
 	{ IPC_CHANNEL_CHANGED, "changed", LATE_STATES, 0, 8192, 0, op_changed },
-	{ IPC_CHANNEL_SHUTDOWN, "guest shutdown", LATE_STATES, 0, 0, 0, op_guest_shutdown },
+	{ IPC_CHANNEL_SHUTDOWN, "guest shutdown", DONE_STATES, 0, 0, 0, op_guest_shutdown },
 	{ IPC_SHUTDOWN, "shutdown", ANY_STATE, 0, 0, 0, op_shutdown },
 };
 

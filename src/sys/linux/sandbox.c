@@ -48,6 +48,8 @@ static const struct profile profiles[] = {
 	[SANDBOX_RECORDER] = { .name = "recorder" },
 	[SANDBOX_MONITOR] = { .name = "monitor", .has_files = true },
 	[SANDBOX_ARCHIVE] = { .name = "archive", .has_dir = true, .needs_landlock = true },
+	[SANDBOX_CHANNEL_ACCEPT] = { .name = "channel" },
+	[SANDBOX_EGRESS_ACCEPT] = { .name = "egress" },
 };
 _Static_assert(BB_ARRAY_LEN(profiles) == SANDBOX_NUM_PROFILES, "one line for each profile");
 

@@ -167,6 +167,12 @@ static const struct filter_rule socket_pairs[] = {
 	END,
 };
 
+/* From a listener that was handed over: neither role can make one. */
+static const struct filter_rule accepting[] = {
+	ALLOW("accept4"),
+	END,
+};
+
 static const struct filter_rule memory_files[] = {
 	ALLOW("memfd_create"),
 	ALLOW("fallocate"),
@@ -292,6 +298,10 @@ const struct filter_rule *const sandbox_calls[SANDBOX_NUM_PROFILES][SANDBOX_TABL
 	[SANDBOX_MONITOR] = { common, never, sanitizer, socket_pairs, memory_files, sync_files,
 			      trees, monitor },
 	[SANDBOX_ARCHIVE] = { common, never, never_by_parts, sanitizer, sync_files, trees },
+	[SANDBOX_CHANNEL_ACCEPT] = { common, never, never_by_parts, sanitizer, socket_pairs,
+				     sync_files, accepting },
+	[SANDBOX_EGRESS_ACCEPT] = { common, never, never_by_parts, sanitizer, memory_files,
+				    accepting },
 };
 
 const struct filter_rule sandbox_no_open[] = {
