@@ -1,6 +1,6 @@
-"""Life and death of whole bottles through the command line, on the namespace backend with the host's own files:
-kill -9 of each process at rest and during a launch, Ctrl-C at any moment of a launch; afterwards nothing is left,
-`list` and `cleanup` agree, and the reason is shown."""
+"""Life and death of whole bottles through the command line, on the namespace backend with the host's own files
+and with QEMU: kill -9 of each process at rest; afterwards nothing is left, `list` and `cleanup` agree, and the
+reason is shown. What happens during a launch is in test_launch.py."""
 
 import contextlib
 import json
@@ -25,6 +25,7 @@ class Bottles(Home):
 
     def __init__(self):
         super().__init__()
+        self.seen = set()  # identities of all bottles that there were
         for name in ("bottles", "agents"):
             os.makedirs(os.path.join(self.root, name))
         self.write("bottles/dev.md", "---\negress:\n  routes:\n    - host: example.com\n---\n")
@@ -48,6 +49,11 @@ class Bottles(Home):
 
     def start(self, *command, options=(), backend="namespace", image="host"):
         return self.popen("start", "me", "--backend", backend, "--image", image, "--headless", *options, "--", *command)
+
+    def states(self):
+        names = super().states()
+        self.seen.update(names)
+        return names
 
     def list(self):
         code, out = self.command("list", "--json")
@@ -79,12 +85,13 @@ class Bottles(Home):
         wait_for(lambda: not any(map(is_running, pids)), f"processes are left: {[p for p in pids if is_running(p)]}", 4)
         wait_for(lambda: not self.processes(), f"processes are left: {self.processes()}", 4)
         assert self.run_dirs() == [], self.run_dirs()
+        self.states()
         with open("/proc/self/mountinfo", encoding="utf-8") as f:
             assert self.path not in f.read()
         with open("/proc/net/unix", encoding="utf-8") as f:
             assert self.path not in f.read()
         for folder, names, _ in os.walk("/sys/fs/cgroup"):
-            left = [n for n in names if n.startswith("bot-bottle-me-") and n[11:] in self.states()]
+            left = [n for n in names if n.startswith("bot-bottle-") and n[11:] in self.seen]
             assert not left, (folder, left)
 
     def expect_ended(self, identity, reason):
@@ -210,91 +217,6 @@ def terminal(home, *argv):
         process.kill()
         process.wait()
         os.close(master)
-
-
-# During a launch
-
-def descendants(pid):
-    found, todo = [], [pid]
-    while todo:
-        with contextlib.suppress(OSError):
-            below = children_of(todo.pop())
-            found += below
-            todo += below
-    return found
-
-
-def name_of(pid):
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="ascii") as f:
-        return f.read().strip()
-    return ""
-
-
-def kill_during_launch(victim):
-    """Kills the process as soon as it is seen. Also with luck it is never after the agent's start."""
-    with Bottles() as home:
-        command = home.start("sleep", "1000")
-        deadline = time.monotonic() + 20
-        pid, seen = None, set()
-        while pid is None and time.monotonic() < deadline:
-            below = descendants(command.pid)
-            seen |= set(below)
-            pid = next((p for p in below if name_of(p) == victim), None)
-        assert pid, f"{victim} was not seen; there were {[name_of(p) for p in seen]}"
-        seen |= set(descendants(command.pid))
-        os.kill(pid, signal.SIGKILL)
-        out, _ = command.communicate(timeout=30)
-        assert command.returncode == 125, (command.returncode, out)
-        home.list()
-        home.expect_nothing_left(seen)
-        code, out2 = home.command("cleanup", "--yes")
-        assert code == 0 and home.states() == [], (out2, home.states())
-        return out
-
-
-def test_killing_a_part_during_the_launch():
-    # comm has 15 bytes: "bot-bottle-egress" is cut.
-    for name in PARTS:
-        out = kill_during_launch(f"bot-bottle-{name}"[:15])
-        assert re.search(r"killed by signal 9|ended unexpectedly|failed", out), out
-
-
-def test_killing_the_guest_during_the_launch():
-    out = kill_during_launch(".bottle-init")
-    assert re.search("guest", out), out
-
-
-def test_killing_the_monitor_during_the_launch():
-    kill_during_launch("bot-bottle-monitor"[:15])
-
-
-def test_killing_the_command_during_the_launch():
-    for delay in (0.005, 0.02, 0.04, 0.08):
-        with Bottles() as home:
-            # Once the agent runs the bottle goes on without its command: it ends by itself then.
-            command = home.start("sleep", "1")
-            time.sleep(delay)  # the moment is what is varied
-            seen = descendants(command.pid)
-            command.kill()
-            command.communicate()
-            wait_for(lambda: not [b for b in home.list() if b["state"] != "ended"], "the bottle ends", 30)
-            home.expect_nothing_left(seen)
-
-
-def test_ctrl_c_at_any_moment_of_a_launch():
-    codes = set()
-    for delay in (0.0, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.2):
-        with Bottles() as home:
-            command = home.start("sleep", "1000")
-            time.sleep(delay)  # the moment is what is varied
-            command.send_signal(signal.SIGINT)
-            out, _ = command.communicate(timeout=30)
-            codes.add(command.returncode)
-            # 130: our own word for it, or the agent's end by SIGINT; -2: before anything was set up.
-            assert command.returncode in (130, -signal.SIGINT), (delay, command.returncode, out)
-            home.list()
-            home.expect_nothing_left()
-    assert 130 in codes, codes
 
 
 # Starts that are refused
