@@ -31,7 +31,9 @@ def program():
 class Home:
     """A BOT_BOTTLE_HOME and a run-time directory that belong to one test; images are the user's own."""
 
-    def __init__(self, **env):
+    def __init__(self, programs=None, **env):
+        """programs: a directory with bot-bottle and its parts, another than the build's."""
+        self.program = os.path.join(programs, "bot-bottle") if programs else program()
         self.top = tempfile.mkdtemp(prefix="bb-home-", dir="/tmp")  # short: socket paths are limited
         self.root = os.path.join(self.top, "home")
         for name in ("home/bottles", "home/agents", "run"):
@@ -50,7 +52,7 @@ class Home:
         for entry in self.list():
             if entry["state"] == "ended":
                 continue
-            subprocess.run([program(), "stop", entry["id"]], env=self.env, stdin=subprocess.DEVNULL,
+            subprocess.run([self.program, "stop", entry["id"]], env=self.env, stdin=subprocess.DEVNULL,
                            capture_output=True, timeout=30, check=False)
 
     def list(self):
@@ -72,7 +74,7 @@ class Home:
 
     def run(self, *argv, check=True, timeout=120, text=True, **more):
         more.setdefault("stdin", subprocess.DEVNULL)
-        done = subprocess.run([program(), *argv], env=self.env, capture_output=True, text=text, timeout=timeout,
+        done = subprocess.run([self.program, *argv], env=self.env, capture_output=True, text=text, timeout=timeout,
                               check=False, **more)
         if check and done.returncode != 0:
             raise AssertionError(f"bot-bottle {' '.join(argv)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
@@ -91,7 +93,7 @@ class Bottle:
         self.log = os.path.join(home.top, f"start-{label}.log")
         with open(self.log, "wb") as out:
             self.process = subprocess.Popen(
-                [program(), "start", agent, "--backend", backend, "--label", label, "--headless", "--yes",
+                [home.program, "start", agent, "--backend", backend, "--label", label, "--headless", "--yes",
                  "--prompt", prompt, *args],
                 env={**home.env, **env}, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
 
