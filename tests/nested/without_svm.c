@@ -5,7 +5,7 @@
 #include "backend/microvm/shape.h"
 #include "base/text.h"
 
-#define WITH	"max,erms=off"
+#define WITH    "max,erms=off"
 #define WITHOUT WITH ",-svm"
 
 char **__real_shape_argv(const struct shape *s, const char *qemu);
