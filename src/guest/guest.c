@@ -24,9 +24,35 @@
 #include "guest/net.h"
 #include "guest/service.h"
 #include "guest/session.h"
+#include "guest/tree.h"
 
-#define GUEST_READ  65536
-#define GUEST_READS 4 /* reads in one turn before the others get theirs */
+#define GUEST_READ      65536
+#define GUEST_READS     4    /* reads in one turn before the others get theirs */
+#define GUEST_LINGER_MS 1000 /* how long the last bytes may take through somebody else's machine \
+			      */
+
+static const struct guest_traits guest_modes[] = {
+	[GUEST_NAMESPACE] = { .has_network = true },
+	[GUEST_MICROVM] = { .may_switch = true,
+			    .has_network = true,
+			    .is_drained = true,
+			    .provision = PROVISION_DIRECTORIES | PROVISION_KERNEL |
+					 PROVISION_NAMES | PROVISION_RESOLVER },
+	[GUEST_SOCKET] = { .may_switch = true,
+			   .is_workload = true,
+			   .has_network = true,
+			   .provision =
+				   PROVISION_DIRECTORIES | PROVISION_NAMES | PROVISION_RESOLVER },
+	[GUEST_CONNECT] = { .may_switch = true,
+			    .is_workload = true,
+			    .provision = PROVISION_DIRECTORIES | PROVISION_NAMES },
+};
+_Static_assert(BB_ARRAY_LEN(guest_modes) == GUEST_NUM_MODES, "each mode has its traits");
+
+const struct guest_traits *guest_traits(const struct guest *g)
+{
+	return &guest_modes[g->mode];
+}
 
 void guest_stop(struct guest *g, const struct bb_err *err)
 {
@@ -255,6 +281,24 @@ static void guest_done(struct guest *g)
 	poll_done(&g->loop);
 }
 
+/* Out of a machine that goes on. Somebody else carries the stream: the last bytes are through when
+ * the host has closed its side. Nothing of the bottle outlives its stream. */
+static void guest_leave(struct guest *g)
+{
+	uint64_t deadline = bb_clock_ms() + GUEST_LINGER_MS;
+	uint8_t dropped[512];
+
+	while (g->failure.code == 0 && bb_clock_left_ms(deadline) > 0) {
+		struct pollfd p = { .fd = g->stream_fd, .events = POLLIN };
+
+		if (poll(&p, 1, bb_clock_left_ms(deadline)) > 0 &&
+		    read(g->stream_fd, dropped, sizeof(dropped)) <= 0)
+			break;
+	}
+	if (getpid() != 1)
+		tree_signal(SIGKILL);
+}
+
 int guest_run(struct guest *g)
 {
 	while (!g->loop.is_stopped) {
@@ -271,10 +315,12 @@ int guest_run(struct guest *g)
 	if (g->failure.code == 0) {
 		/* A port that does not block returns before the machine's other side has taken the
 		 * bytes; the reboot that follows would lose them. */
-		if (g->mode == GUEST_MICROVM)
+		if (guest_traits(g)->is_drained)
 			(void)bb_fd_set_nonblock(g->stream_fd, 0);
 		guest_flush(g, 2000);
 	}
+	if (guest_traits(g)->is_workload)
+		guest_leave(g);
 	guest_done(g);
 	return g->failure.code;
 }
@@ -283,13 +329,13 @@ int guest_user(const struct guest *g, struct bb_view name, struct guest_user *re
 	       struct bb_err *err)
 {
 	bool is_root = bb_view_eq_str(name, "root");
-	bool may_switch = g->mode == GUEST_MICROVM && getuid() == 0;
+	bool may_switch = guest_traits(g)->may_switch && getuid() == 0;
 
 	if (!is_root && name.n > 0 && !bb_view_eq_str(name, "node"))
 		return bb_err_set(err, -EINVAL, "user '%s' is not known, only node and root",
 				  BB_ESCAPED(name));
 	if (is_root && getuid() != 0)
-		return bb_err_set(err, -EPERM, "a namespace bottle has no root, only node");
+		return bb_err_set(err, -EPERM, "this bottle has no root, only node");
 	if (is_root)
 		*ret = (struct guest_user){ "root", "/root", 0, 0, may_switch };
 	else

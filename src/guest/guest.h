@@ -20,6 +20,18 @@
 enum guest_mode {
 	GUEST_NAMESPACE, /* the jail made everything; the stream is fd 3; no capability, one uid */
 	GUEST_MICROVM,   /* PID 1 of a kernel of our own, root; ends by reboot(2) */
+	GUEST_SOCKET,    /* the workload of a machine without a network that somebody else booted */
+	GUEST_CONNECT,   /* a process in such a machine, which reaches the bundle by TCP */
+};
+#define GUEST_NUM_MODES 4
+
+/* What differs between the modes. */
+struct guest_traits {
+	bool may_switch;    /* starts as root and becomes the agent */
+	bool is_workload;   /* the machine is not ours: prepared, never ended by us */
+	bool has_network;   /* listeners and DNS stub are ours; else the proxy is elsewhere */
+	bool is_drained;    /* ends only when the other side has taken the last bytes */
+	unsigned provision; /* PROVISION_* */
 };
 
 /* Whoever owns a stream of the mux: embedded first in the owner's struct, set as the mux's owner.
@@ -72,6 +84,7 @@ int guest_run(struct guest *g);
 void guest_stop(struct guest *g, const struct bb_err *err);
 /* Sends what the mux holds, waiting at most timeout_ms for the host to take it. */
 void guest_flush(struct guest *g, int timeout_ms);
+const struct guest_traits *guest_traits(const struct guest *g);
 
 /* Which user a session or copy runs as. "" and "node": the agent; "root" only where we are root.
  * In a namespace there is one uid and nothing is changed. */

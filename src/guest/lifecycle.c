@@ -20,6 +20,8 @@
 #include "guest/frames.h"
 #include "guest/net.h"
 #include "guest/session.h"
+#include "guest/tree.h"
+#include "guest/workload.h"
 
 #define LIFECYCLE_TERM_MS  5000
 #define LIFECYCLE_KILL_MS  2000 /* how long killed processes may take to vanish */
@@ -83,9 +85,12 @@ static void lifecycle_provision_end(struct lifecycle *l)
 	BB_AUTO_BUF struct bb_buf body = { 0 };
 	struct guest *g = l->guest;
 	struct bb_err err = { 0 };
-	int r = provision_apply(&g->provision, g->mode == GUEST_MICROVM, &err);
+	const struct guest_traits *traits = guest_traits(g);
+	int r = traits->is_workload ? workload_prepare(g->mode, &err) : 0;
 
 	if (r == 0)
+		r = provision_apply(&g->provision, traits->provision, &err);
+	if (r == 0 && traits->has_network)
 		r = net_start(g, &err);
 	bb_buf_init(&body, 1024);
 	if (r < 0)
@@ -102,13 +107,13 @@ void lifecycle_main_exit(struct guest *g, uint32_t code)
 				   code);
 }
 
-/* kill(-1) as PID 1 reaches everybody else; anywhere else (tests) it would reach far too much. */
-static void lifecycle_signal_all(struct lifecycle *l, int number)
+/* kill(-1) as PID 1 reaches everybody else; anywhere else it would reach far too much. */
+static void lifecycle_signal_all(int number)
 {
 	if (getpid() == 1)
 		(void)kill(-1, number); /* ESRCH: nobody is left */
 	else
-		session_signal_all(l->guest, number);
+		tree_signal(number);
 }
 
 static bool lifecycle_has_children(void)
@@ -157,7 +162,7 @@ static void lifecycle_on_timer(void *arg)
 		return;
 	}
 	l->has_killed = true;
-	lifecycle_signal_all(l, SIGKILL);
+	lifecycle_signal_all(SIGKILL);
 	poll_timer_set(&l->guest->loop, &l->timer, LIFECYCLE_KILL_MS);
 }
 
@@ -166,9 +171,9 @@ static void lifecycle_shutdown(struct lifecycle *l)
 	if (l->guest->is_ending)
 		return;
 	l->guest->is_ending = true;
-	lifecycle_signal_all(l, SIGTERM);
+	lifecycle_signal_all(SIGTERM);
 	session_hang_up(l->guest); /* interactive shells ignore TERM */
-	lifecycle_signal_all(l, SIGCONT);
+	lifecycle_signal_all(SIGCONT);
 	poll_timer_set(&l->guest->loop, &l->timer, LIFECYCLE_TERM_MS);
 	lifecycle_check_end(l->guest);
 }

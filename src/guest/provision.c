@@ -126,13 +126,13 @@ static int provision_write(const char *path, int flags, const void *bytes, size_
 /* The store is required: a guest whose programs do not trust the bottle's CA fails at every
  * request, in a way nobody understands. The single file beside it is for tools that name it, where
  * there is room. */
-static int provision_ca(const struct provision *p, bool is_machine, struct bb_err *err)
+static int provision_ca(const struct provision *p, unsigned what, struct bb_err *err)
 {
 	int r;
 
 	if (p->ca == NULL)
 		return 0;
-	if (is_machine) {
+	if (what & PROVISION_DIRECTORIES) {
 		(void)mkdir("/etc/ssl", 0755);       /* exist in most images */
 		(void)mkdir("/etc/ssl/certs", 0755); /* the open below reports what matters */
 		(void)mkdir(PROVISION_CA_DIR, 0755);
@@ -178,40 +178,45 @@ static int provision_entropy(const struct provision *p, struct bb_err *err)
 	return 0;
 }
 
-static int provision_names(const struct provision *p, struct bb_err *err)
+/* In a machine that somebody else booted the right to change its name may be missing. */
+static int provision_names(const struct provision *p, unsigned what, struct bb_err *err)
 {
 	char hosts[256];
 
 	if (p->hostname[0] == '\0')
 		return 0;
-	if (sethostname(p->hostname, strlen(p->hostname)) < 0)
+	if (sethostname(p->hostname, strlen(p->hostname)) < 0 && (what & PROVISION_KERNEL))
 		return bb_err_errno(err, "host name '%s'", p->hostname);
 	(void)snprintf(hosts, sizeof(hosts), "127.0.0.1\tlocalhost %s\n::1\tlocalhost %s\n",
 		       p->hostname, p->hostname);
 	if (provision_write("/etc/hosts", O_TRUNC, hosts, strlen(hosts), err) < 0)
 		return err->code;
 	(void)snprintf(hosts, sizeof(hosts), "%s\n", p->hostname);
-	if (provision_write("/etc/hostname", O_TRUNC, hosts, strlen(hosts), err) < 0)
-		return err->code;
+	return provision_write("/etc/hostname", O_TRUNC, hosts, strlen(hosts), err);
+}
+
+static int provision_resolver(struct bb_err *err)
+{
 	/* The image's own file may be a link into a directory that does not exist. */
 	(void)unlink("/etc/resolv.conf");
 	return provision_write("/etc/resolv.conf", O_TRUNC, "nameserver 127.0.0.1\n", 21, err);
 }
 
-int provision_apply(const struct provision *p, bool is_machine, struct bb_err *err)
+int provision_apply(const struct provision *p, unsigned what, struct bb_err *err)
 {
 	struct bb_err local = { 0 };
 	int r;
 
 	if (err == NULL)
 		err = &local;
-	r = provision_ca(p, is_machine, err);
-	if (r < 0 || !is_machine)
-		return r;
-	r = provision_clock(p, err);
-	if (r == 0)
+	r = provision_ca(p, what, err);
+	if (r == 0 && (what & PROVISION_KERNEL))
+		r = provision_clock(p, err);
+	if (r == 0 && (what & PROVISION_KERNEL))
 		r = provision_entropy(p, err);
-	if (r == 0)
-		r = provision_names(p, err);
+	if (r == 0 && (what & PROVISION_NAMES))
+		r = provision_names(p, what, err);
+	if (r == 0 && (what & PROVISION_RESOLVER))
+		r = provision_resolver(err);
 	return r;
 }

@@ -28,7 +28,12 @@ struct provision {
 void provision_done(struct provision *p);
 /* Adds one PROVISION frame's fields. 0 or -EPROTO/-ENOMEM. */
 int provision_add(struct provision *p, struct bb_view body, struct bb_err *err);
-/* Makes it so. is_machine: the whole machine is ours (clock, entropy, host name, /etc). */
-int provision_apply(const struct provision *p, bool is_machine, struct bb_err *err);
+/* What else is made, beside the CA: where the files and the kernel are the bottle's own. */
+#define PROVISION_DIRECTORIES 1u /* those that the CA's files stand in */
+#define PROVISION_KERNEL      2u /* clock, entropy, and a host name that must be taken */
+#define PROVISION_NAMES       4u /* host name, /etc/hosts */
+#define PROVISION_RESOLVER    8u /* /etc/resolv.conf names our DNS stub */
+
+int provision_apply(const struct provision *p, unsigned what, struct bb_err *err);
 
 #endif

@@ -368,13 +368,6 @@ bool session_reaped(struct guest *g, pid_t pid, int wait_status)
 	return true;
 }
 
-void session_signal_all(struct guest *g, int number)
-{
-	for (struct session *s = g->sessions; s != NULL; s = s->next)
-		if (!s->has_exited)
-			session_kill_group(s, number);
-}
-
 void session_hang_up(struct guest *g)
 {
 	for (struct session *s = g->sessions; s != NULL; s = s->next)

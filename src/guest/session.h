@@ -16,8 +16,6 @@ int exec_accept(struct guest *g, struct mux_stream *s);
 
 /* A child of ours ended. True when it was a session's. */
 bool session_reaped(struct guest *g, pid_t pid, int wait_status);
-/* Every session's processes get the signal. */
-void session_signal_all(struct guest *g, int number);
 /* What runs on terminals is hung up. */
 void session_hang_up(struct guest *g);
 /* True when an attachment still has output to send. */

@@ -1,8 +1,12 @@
 /* The test's host end. */
 #include "host.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <pwd.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -11,11 +15,13 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/path.h"
@@ -24,7 +30,34 @@
 #include "base/num.h"
 #include "sys/loopback.h"
 
+#define HOST_SOCKET_PATH "/home/stream.sock" /* as the guest sees it */
+
+/* What the child needs. */
+struct jail {
+	const struct host_options *options;
+	int program_fd;    /* bottle-init */
+	int fd;            /* the stream; with HOST_CONNECT where the listener is sent */
+	int map_fd;        /* asks for the id maps */
+	int in_fd, out_fd; /* HOST_CONNECT: standard input and output */
+	char socket_path[64];
+};
+
 /* --- the child ------------------------------------------------------------------------------- */
+
+/* Runs a program to its end; its exit code. */
+static int host_program(const char *const *argv)
+{
+	pid_t pid = fork();
+	int status = -1;
+
+	if (pid == 0) {
+		execvp(argv[0], (char *const *)(uintptr_t)argv);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
+}
 
 static void jail_need(int ok, const char *what)
 {
@@ -42,7 +75,29 @@ static void jail_write(const char *path, const char *text)
 	close(fd);
 }
 
-static void jail_mounts(void)
+/* In a test's machine the guest is root and writes where a namespace bottle cannot. */
+static void jail_mounts_machine(const struct jail *j)
+{
+	static const char *const files[] = { "hosts", "hostname" };
+	char own[64], real[64];
+
+	for (size_t i = 0; i < BB_ARRAY_LEN(files); i++) {
+		snprintf(own, sizeof(own), "/home/%s", files[i]);
+		snprintf(real, sizeof(real), "/etc/%s", files[i]);
+		jail_write(own, "old\n");
+		jail_need(mount(own, real, NULL, MS_BIND, NULL) == 0, real);
+	}
+	jail_write("/home/node/old", "from the image\n");
+	if (j->options->way == HOST_SOCKET) {
+		jail_write(HOST_SOCKET_PATH, "");
+		jail_need(mount(j->socket_path, HOST_SOCKET_PATH, NULL, MS_BIND, NULL) == 0,
+			  j->socket_path);
+	}
+	jail_need(mount("tmpfs", "/tmp", "tmpfs", 0, "mode=0700") == 0, "/tmp");
+	jail_need(mount("tmpfs", "/var/tmp", "tmpfs", 0, "mode=0700") == 0, "/var/tmp");
+}
+
+static void jail_mounts(const struct jail *j)
 {
 	struct bb_err err = { 0 };
 
@@ -64,29 +119,100 @@ static void jail_mounts(void)
 	jail_write("/home/resolv.conf", "nameserver 127.0.0.1\n");
 	jail_need(mount("/home/resolv.conf", "/etc/resolv.conf", NULL, MS_BIND, NULL) == 0,
 		  "resolv.conf");
+	if (j->options->way != HOST_NAMESPACE)
+		jail_mounts_machine(j);
+	if (j->options->way == HOST_SOCKET)
+		return; /* the guest's own affair */
 	jail_write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
 	jail_need(loopback_setup(&err) == 0, err.msg);
 }
 
-static void jail_run(int fd)
+/* A listener of this network namespace, given to the test outside. */
+static void jail_give_listener(int to)
 {
-	BB_AUTO_FREE char *dir = bb_path_self_dir();
-	BB_AUTO_FREE char *path = bb_text_printf("%s/../src/bottle-init", dir);
-	char *argv[] = { path, NULL }, *envp[] = { NULL };
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	char byte = 'l';
+	struct iovec v = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr m = { .msg_iov = &v,
+			    .msg_iovlen = 1,
+			    .msg_control = &control,
+			    .msg_controllen = sizeof(control) };
 
-	jail_mounts();
+	jail_need(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(fd, 8) == 0,
+		  "listener");
+	control.head = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
+					 .cmsg_type = SCM_RIGHTS,
+					 .cmsg_len = CMSG_LEN(sizeof(int)) };
+	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+	jail_need(sendmsg(to, &m, 0) == 1, "listener");
+	close(fd);
+}
+
+static void jail_exec(const struct jail *j, const char *word, const char *argument)
+{
+	char name[] = "bottle-init",
+	     *argv[] = { name, (char *)(uintptr_t)word, (char *)(uintptr_t)argument, NULL };
+	char *envp[] = { NULL };
+
+	fexecve(j->program_fd, argv, envp);
+	jail_need(0, "bottle-init");
+}
+
+/* Everything of the test but the stream, or what the way needs, is closed on exec. */
+static void jail_run(const struct jail *j)
+{
+	static const char *const words[] = { "--namespace", "--socket", "--connect" };
+	const char *const before[] = { "sh", "-c", j->options->before, NULL };
+	enum host_way way = j->options->way;
+
+	jail_mounts(j);
+	if (j->options->before != NULL)
+		jail_need(host_program(before) == 0, j->options->before);
 	jail_need(chdir("/") == 0, "chdir");
-	jail_need(dup2(fd, 3) == 3, "stream");
-	(void)fcntl(3, F_SETFD, 0);
-	jail_need(close_range(4, ~0U, 0) == 0, "close_range");
-	execve(path, argv, envp);
-	jail_need(0, path);
+	if (way == HOST_CONNECT)
+		jail_give_listener(j->fd);
+	else if (way == HOST_NAMESPACE)
+		jail_need(dup2(j->fd, 3) == 3, "stream");
+	jail_need(close_range(way == HOST_NAMESPACE ? 4 : 3, ~0U, CLOSE_RANGE_CLOEXEC) == 0,
+		  "close_range");
+	(void)fcntl(3, F_SETFD, way == HOST_NAMESPACE ? 0 : FD_CLOEXEC);
+	if (way == HOST_CONNECT && fork() > 0)
+		jail_exec(j, "--idle", NULL);
+	if (way == HOST_CONNECT)
+		jail_need(dup2(j->in_fd, 0) == 0 && dup2(j->out_fd, 1) == 1, "pipes");
+	jail_exec(j, words[way], way == HOST_SOCKET ? HOST_SOCKET_PATH : NULL);
 }
 
 /* One uid, 1000, as a namespace bottle has it. */
-static void jail_enter(int fd)
+static void jail_map_agent(unsigned uid, unsigned gid)
 {
 	char map[64];
+
+	jail_write("/proc/self/setgroups", "deny");
+	snprintf(map, sizeof(map), "1000 %u 1", uid);
+	jail_write("/proc/self/uid_map", map);
+	snprintf(map, sizeof(map), "1000 %u 1", gid);
+	jail_write("/proc/self/gid_map", map);
+}
+
+/* Root and all others: the test outside writes the maps. */
+static void jail_map_machine(const struct jail *j)
+{
+	char go;
+
+	jail_need(write(j->map_fd, "m", 1) == 1 && read(j->map_fd, &go, 1) == 1, "maps");
+	if (!j->options->has_one_id)
+		jail_need(setgroups(0, NULL) == 0, "groups");
+	jail_need(setresgid(0, 0, 0) == 0 && setresuid(0, 0, 0) == 0, "root inside");
+}
+
+static void jail_enter(const struct jail *j)
+{
 	unsigned uid = getuid(), gid = getgid();
 	int status;
 	pid_t pid;
@@ -95,18 +221,18 @@ static void jail_enter(int fd)
 	jail_need(unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS |
 			  CLONE_NEWIPC) == 0,
 		  "unshare");
-	jail_write("/proc/self/setgroups", "deny");
-	snprintf(map, sizeof(map), "1000 %u 1", uid);
-	jail_write("/proc/self/uid_map", map);
-	snprintf(map, sizeof(map), "1000 %u 1", gid);
-	jail_write("/proc/self/gid_map", map);
+	if (j->options->way == HOST_NAMESPACE)
+		jail_map_agent(uid, gid);
+	else
+		jail_map_machine(j);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* another user's: forgotten */
 	pid = fork();
 	jail_need(pid >= 0, "fork");
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		jail_run(fd);
+		jail_run(j);
 	}
-	close(fd);
+	close(j->fd);
 	jail_need(waitpid(pid, &status, 0) == pid, "wait");
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
@@ -353,8 +479,203 @@ static void host_provision(struct host *h, const struct host_options *o)
 	host_send(h->lifecycle, LIFECYCLE_PROVISION, bb_buf_peek(&b).p, bb_buf_size(&b));
 	host_send(h->lifecycle, LIFECYCLE_PROVISION_END, NULL, 0);
 	assert_int_equal(host_recv(h->lifecycle, &body), LIFECYCLE_READY);
-	if (bb_buf_size(&body) > 0)
+	if (o->not_ready != NULL)
+		snprintf(o->not_ready, HOST_TEXT_MAX, "%s",
+			 bb_buf_size(&body) > 0 ? host_text(&body) + BB_TLV_HEADER : "");
+	else if (bb_buf_size(&body) > 0)
 		fail_msg("not ready: %s", host_text(&body) + BB_TLV_HEADER);
+}
+
+/* --- starting ----------------------------------------------------------------------------------
+ */
+
+static void host_write_file(pid_t pid, const char *name, const char *text)
+{
+	BB_AUTO_FREE char *path = bb_text_printf("/proc/%d/%s", pid, name);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+/* The start of the user's range of 65536 ids; 0: there is none. */
+static unsigned long host_subordinate(const char *path)
+{
+	BB_AUTO_FCLOSE FILE *f = fopen(path, "re");
+	const struct passwd *user = getpwuid(getuid());
+	char line[256];
+
+	while (f != NULL && user != NULL && fgets(line, sizeof(line), f) != NULL) {
+		size_t n = strlen(user->pw_name);
+
+		if (strncmp(line, user->pw_name, n) == 0 && line[n] == ':')
+			return strtoul(line + n + 1, NULL, 10);
+	}
+	return 0;
+}
+
+bool host_can_map(void)
+{
+	return getuid() == 0 ||
+	       (host_subordinate("/etc/subuid") > 0 && host_subordinate("/etc/subgid") > 0);
+}
+
+static void host_run_idmap(const char *program, pid_t pid, unsigned id, unsigned long start)
+{
+	char target[16], own[16], first[16];
+	const char *const argv[] = { program, target, "0", own, "1", "1", first, "65535", NULL };
+
+	snprintf(target, sizeof(target), "%d", pid);
+	snprintf(own, sizeof(own), "%u", id);
+	snprintf(first, sizeof(first), "%lu", start);
+	assert_int_equal(host_program(argv), 0);
+}
+
+/* Real root maps onto a range that nobody has. */
+static void host_map(pid_t pid, bool has_one_id)
+{
+	char one[64];
+
+	if (has_one_id) {
+		host_write_file(pid, "setgroups", "deny");
+		snprintf(one, sizeof(one), "0 %u 1", getuid());
+		host_write_file(pid, "uid_map", one);
+		snprintf(one, sizeof(one), "0 %u 1", getgid());
+		host_write_file(pid, "gid_map", one);
+	} else if (getuid() == 0) {
+		host_write_file(pid, "uid_map", "0 2013265920 65536");
+		host_write_file(pid, "gid_map", "0 2013265920 65536");
+	} else {
+		host_run_idmap("newuidmap", pid, getuid(), host_subordinate("/etc/subuid"));
+		host_run_idmap("newgidmap", pid, getgid(), host_subordinate("/etc/subgid"));
+	}
+}
+
+static int host_listen_unix(const char *path, int *ret_fd)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	*ret_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(*ret_fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		return -errno;
+	return chmod(path, 0777) < 0 ? -errno : 0; /* its directory decides */
+}
+
+static int host_take_listener(int from)
+{
+	char byte;
+	struct iovec v = { .iov_base = &byte, .iov_len = 1 };
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr m = { .msg_iov = &v,
+			    .msg_iovlen = 1,
+			    .msg_control = &control,
+			    .msg_controllen = sizeof(control) };
+	int fd = -1;
+
+	assert_int_equal(recvmsg(from, &m, MSG_CMSG_CLOEXEC), 1);
+	assert_true(m.msg_controllen > 0);
+	memcpy(&fd, CMSG_DATA(&control.head), sizeof(fd));
+	return fd;
+}
+
+static int host_accept_stream(struct host *h, int listener)
+{
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+	int fd;
+
+	if (poll(&p, 1, HOST_WAIT_MS) != 1) {
+		kill(h->pid, SIGKILL);
+		fail_msg("bottle-init does not connect");
+	}
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(fd >= 0);
+	close(listener);
+	return fd;
+}
+
+/* What the operator's side does for 'bottle-init --connect': the line, then the credential. */
+static int host_connected(struct host *h, int listener, int in_fd)
+{
+	struct sockaddr_in a;
+	socklen_t size = sizeof(a);
+	uint8_t credential[32];
+	char line[128], hex[65];
+	int fd;
+
+	for (int i = 0; i < 32; i++)
+		snprintf(hex + 2 * i, 3, "%02x", i * 7 + 1);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &size), 0);
+	snprintf(line, sizeof(line), "127.0.0.1 %u %s\n", ntohs(a.sin_port), hex);
+	assert_int_equal(write(in_fd, line, strlen(line)), strlen(line));
+	fd = host_accept_stream(h, listener);
+	assert_int_equal(bb_fd_read_full(fd, credential, sizeof(credential)), 0);
+	for (int i = 0; i < 32; i++)
+		assert_int_equal(credential[i], i * 7 + 1);
+	return fd;
+}
+
+struct host_ends {
+	int stream[2], map[2], in[2], out[2], listener;
+};
+
+static void host_make_ends(struct host_ends *e, struct jail *j, const struct host_options *options)
+{
+	BB_AUTO_FREE char *dir = bb_path_self_dir();
+	BB_AUTO_FREE char *path = bb_text_printf("%s/../src/bottle-init", dir);
+	int fd;
+
+	e->listener = -1;
+	j->options = options;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	j->program_fd = fcntl(fd, F_DUPFD_CLOEXEC, 10); /* 3 will be the stream */
+	assert_true(j->program_fd >= 0);
+	close(fd);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, e->stream), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, e->map), 0);
+	assert_int_equal(pipe2(e->in, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(e->out, O_CLOEXEC), 0);
+	j->fd = e->stream[1];
+	j->map_fd = e->map[1];
+	j->in_fd = e->in[0];
+	j->out_fd = e->out[1];
+	if (options->way == HOST_SOCKET) {
+		snprintf(j->socket_path, sizeof(j->socket_path), "/tmp/guest-host-%d", getpid());
+		(void)unlink(j->socket_path);
+		assert_int_equal(host_listen_unix(j->socket_path, &e->listener), 0);
+	}
+}
+
+static void host_open_stream(struct host *h, struct host_ends *e, const struct jail *j)
+{
+	char byte;
+
+	if (j->options->way != HOST_NAMESPACE) {
+		assert_int_equal(read(e->map[0], &byte, 1), 1);
+		host_map(h->pid, j->options->has_one_id);
+		assert_int_equal(write(e->map[0], "g", 1), 1);
+	}
+	switch (j->options->way) {
+	case HOST_NAMESPACE:
+		h->fd = e->stream[0];
+		break;
+	case HOST_SOCKET:
+		if (j->options->listen_late)
+			poll(NULL, 0, 300); /* until then connections are refused */
+		assert_int_equal(listen(e->listener, 1), 0);
+		h->fd = host_accept_stream(h, e->listener);
+		(void)unlink(j->socket_path);
+		break;
+	case HOST_CONNECT:
+		h->fd = host_connected(h, host_take_listener(e->stream[0]), e->in[1]);
+		close(e->stream[0]);
+		break;
+	}
 }
 
 struct host *host_start(const struct host_options *options)
@@ -362,16 +683,25 @@ struct host *host_start(const struct host_options *options)
 	const struct mux_config config = { .side = MUX_HOST };
 	struct host *h = calloc(1, sizeof(*h));
 	BB_AUTO_BUF struct bb_buf body = { 0 };
-	int pair[2];
+	struct host_ends e;
+	struct jail j;
 
 	assert_non_null(h);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	host_make_ends(&e, &j, options);
 	h->pid = fork();
 	assert_true(h->pid >= 0);
 	if (h->pid == 0)
-		jail_enter(pair[1]);
-	close(pair[1]);
-	h->fd = pair[0];
+		jail_enter(&j);
+	close(j.program_fd);
+	close(j.fd);
+	close(j.map_fd);
+	close(j.in_fd);
+	close(j.out_fd);
+	host_open_stream(h, &e, &j);
+	close(e.map[0]);
+	close(e.in[1]);
+	h->out_fd = e.out[0];
+	h->way = options->way;
 	bb_fd_set_nonblock(h->fd, 1);
 	h->mux = mux_new(&config, &host_handlers, h);
 	assert_non_null(h->mux);
@@ -382,10 +712,51 @@ struct host *host_start(const struct host_options *options)
 	return h;
 }
 
+int host_children(pid_t pid, pid_t *ret_first)
+{
+	BB_AUTO_FREE char *path = bb_text_printf("/proc/%d/task/%d/children", pid, pid);
+	BB_AUTO_FCLOSE FILE *f = fopen(path, "re");
+	int count = 0, number;
+
+	assert_non_null(f);
+	while (fscanf(f, "%d", &number) == 1) /* NOLINT(cert-err34-c): the kernel's numbers */
+		if (count++ == 0 && ret_first != NULL)
+			*ret_first = number;
+	return count;
+}
+
+/* Under HOST_CONNECT the machine lives on: its workload is told to end, when nothing of the bottle
+ * is left below it. */
+static void host_end_machine(struct host *h)
+{
+	uint64_t deadline = bb_clock_ms() + HOST_WAIT_MS;
+	pid_t idle = 0;
+
+	assert_int_equal(host_children(h->pid, &idle), 1);
+	while (host_children(idle, NULL) > 0) {
+		assert_true(bb_clock_left_ms(deadline) > 0);
+		poll(NULL, 0, 10);
+	}
+	assert_int_equal(kill(idle, SIGTERM), 0);
+}
+
+int host_wait(struct host *h)
+{
+	int status = -1;
+
+	HOST_UNTIL(h, h->is_dead);
+	close(h->fd); /* what the guest waits for in a machine that is not its own */
+	h->fd = -1;
+	if (h->way == HOST_CONNECT)
+		host_end_machine(h);
+	assert_int_equal(waitpid(h->pid, &status, 0), h->pid);
+	h->pid = 0;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 int host_shutdown(struct host *h)
 {
 	BB_AUTO_BUF struct bb_buf body = { 0 };
-	int status = -1;
 	uint8_t type;
 
 	bb_buf_init(&body, 65536);
@@ -394,10 +765,7 @@ int host_shutdown(struct host *h)
 		type = host_recv(h->lifecycle, &body);
 	while (type != LIFECYCLE_BYE && type != 0);
 	assert_int_equal(type, LIFECYCLE_BYE);
-	HOST_UNTIL(h, h->is_dead);
-	assert_int_equal(waitpid(h->pid, &status, 0), h->pid);
-	h->pid = 0;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return host_wait(h);
 }
 
 static void host_free_list(struct host_stream *s)
@@ -417,7 +785,9 @@ void host_free(struct host *h)
 		kill(h->pid, SIGKILL); /* the namespace's first process dies with it */
 		waitpid(h->pid, NULL, 0);
 	}
-	close(h->fd);
+	if (h->fd >= 0)
+		close(h->fd);
+	close(h->out_fd);
 	mux_free(h->mux);
 	host_free_list(h->streams);
 	host_free_list(h->accepted);

@@ -12,7 +12,16 @@
 #include "mux/mux.h"
 #include "mux/proto.h"
 
-#define HOST_WAIT_MS 60000
+#define HOST_WAIT_MS  60000
+#define HOST_TEXT_MAX 600
+
+/* How bottle-init is started. */
+enum host_way {
+	HOST_NAMESPACE, /* PID 1, one uid, the stream is a descriptor */
+	HOST_SOCKET,    /* PID 1 and root of a machine without a network, the stream is a mounted
+			 * socket */
+	HOST_CONNECT,   /* root beside the workload 'bottle-init --idle', the stream is TCP */
+};
 
 struct host_stream {
 	struct host *host;
@@ -23,8 +32,10 @@ struct host_stream {
 };
 
 struct host {
-	pid_t pid;
-	int fd;
+	enum host_way way;
+	pid_t pid;  /* the parent of PID 1 */
+	int fd;     /* -1: closed by host_wait() */
+	int out_fd; /* HOST_CONNECT: standard output of bottle-init */
 	struct mux *mux;
 	bool has_output, is_dead;
 	struct host_stream *streams;  /* ours and accepted */
@@ -36,12 +47,24 @@ struct host_options {
 	const char *const *env; /* NULL-terminated, or NULL */
 	const uint16_t *ports;  /* 0-terminated, or NULL */
 	uint32_t pids;
+	enum host_way way;
+	bool has_one_id;    /* not HOST_NAMESPACE: only root is mapped */
+	bool listen_late;   /* HOST_SOCKET: connections are refused at first */
+	const char *before; /* shell command run inside before bottle-init, or NULL */
+	char *not_ready; /* takes what READY says is wrong (HOST_TEXT_MAX); NULL: the test fails */
 };
+
+/* Can this user make a machine that knows more than one id? */
+bool host_can_map(void);
 
 /* Started, provisioned and ready. */
 struct host *host_start(const struct host_options *options);
 /* Asks for the shutdown, waits for BYE and the end; the exit code of bottle-init. */
 int host_shutdown(struct host *h);
+/* The same without asking: the stream has ended or is about to. */
+int host_wait(struct host *h);
+/* How many children a process has, and the first of them. */
+int host_children(pid_t pid, pid_t *ret_first);
 /* Kills what is left and frees. */
 void host_free(struct host *h);
 
