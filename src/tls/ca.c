@@ -21,10 +21,13 @@ int tls_err(struct bb_err *err, int code, const char *what)
 			  reason == NULL ? "" : reason);
 }
 
+/* Without its clean-up at exit: keys are wiped when they are freed, the rest goes with the process.
+ */
 int tls_init(struct bb_err *err)
 {
-	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL) !=
-	    1)
+	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT |
+				     OPENSSL_INIT_LOAD_SSL_STRINGS,
+			     NULL) != 1)
 		return tls_err(err, BB_E_PART, "cannot start OpenSSL");
 	return 0;
 }
@@ -45,7 +48,7 @@ static bool set_serial(X509 *cert)
 	return is_ok;
 }
 
-X509 *tls_cert_new(EVP_PKEY *key, const char *common_name, long days)
+X509 *tls_cert_new(const char *common_name, long days)
 {
 	X509 *cert = X509_new();
 	X509_NAME *name;
@@ -56,7 +59,6 @@ X509 *tls_cert_new(EVP_PKEY *key, const char *common_name, long days)
 	if (X509_set_version(cert, X509_VERSION_3) != 1 || !set_serial(cert) ||
 	    X509_gmtime_adj(X509_getm_notBefore(cert), -CA_SLACK) == NULL ||
 	    X509_gmtime_adj(X509_getm_notAfter(cert), days * 86400L) == NULL ||
-	    X509_set_pubkey(cert, key) != 1 ||
 	    X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8,
 				       (const unsigned char *)common_name, -1, -1, 0) != 1) {
 		X509_free(cert);
@@ -99,6 +101,26 @@ static bool add_ca_extensions(X509 *cert)
 	return is_ok;
 }
 
+/*
+ * The public key as its point. X509_set_pubkey() has every encoder of the provider made first, a
+ * fifth of this process's start; it also keeps the key beside the certificate, which connections
+ * need of a leaf and nobody of the CA.
+ */
+static bool put_point(X509 *cert, EVP_PKEY *key)
+{
+	unsigned char *point = NULL;
+	size_t n = EVP_PKEY_get1_encoded_public_key(key, &point);
+
+	if (n == 0 || n > INT32_MAX ||
+	    X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(cert),
+				   OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT,
+				   OBJ_nid2obj(NID_X9_62_prime256v1), point, (int)n) != 1) {
+		OPENSSL_free(point);
+		return false;
+	}
+	return true; /* the certificate has the point */
+}
+
 int tls_ca_new(struct tls_ca **ret, struct bb_err *err)
 {
 	struct tls_ca *ca = calloc(1, sizeof(*ca));
@@ -110,8 +132,8 @@ int tls_ca_new(struct tls_ca **ret, struct bb_err *err)
 	ca->key = EVP_EC_gen("P-256");
 	ca->leaf_key = EVP_EC_gen("P-256");
 	if (ca->key != NULL && ca->leaf_key != NULL)
-		ca->cert = tls_cert_new(ca->key, "bot-bottle CA of this bottle", CA_DAYS);
-	if (ca->cert == NULL || !add_ca_extensions(ca->cert) ||
+		ca->cert = tls_cert_new("bot-bottle CA of this bottle", CA_DAYS);
+	if (ca->cert == NULL || !put_point(ca->cert, ca->key) || !add_ca_extensions(ca->cert) ||
 	    X509_set_issuer_name(ca->cert, X509_get_subject_name(ca->cert)) != 1 ||
 	    X509_sign(ca->cert, ca->key, EVP_sha256()) == 0) {
 		tls_ca_free(ca);

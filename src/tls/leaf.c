@@ -89,11 +89,10 @@ static bool add_issuer(X509 *cert, const struct tls_ca *ca)
 
 static X509 *mint(struct tls_ca *ca, const char *name)
 {
-	X509 *cert =
-		tls_cert_new(ca->leaf_key, strlen(name) <= CN_MAX ? name : "bot-bottle", LEAF_DAYS);
+	X509 *cert = tls_cert_new(strlen(name) <= CN_MAX ? name : "bot-bottle", LEAF_DAYS);
 
-	if (cert != NULL && add_issuer(cert, ca) && add_usage(cert) && add_name(cert, name) &&
-	    X509_sign(cert, ca->key, EVP_sha256()) != 0)
+	if (cert != NULL && X509_set_pubkey(cert, ca->leaf_key) == 1 && add_issuer(cert, ca) &&
+	    add_usage(cert) && add_name(cert, name) && X509_sign(cert, ca->key, EVP_sha256()) != 0)
 		return cert;
 	X509_free(cert);
 	return NULL;

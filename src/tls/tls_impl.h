@@ -54,8 +54,8 @@ struct tls_conn {
 /* Turns OpenSSL's last error into a sentence and empties its queue; returns code. */
 int tls_err(struct bb_err *err, int code, const char *what);
 
-/* An unsigned certificate with serial, validity, issuer and key set. NULL: out of memory. */
-X509 *tls_cert_new(EVP_PKEY *key, const char *common_name, long days);
+/* An unsigned certificate with serial, validity and subject set. NULL: out of memory. */
+X509 *tls_cert_new(const char *common_name, long days);
 
 /* The leaf for a name (borrowed from the cache). 0, -EBUSY above the rate, or -ENOMEM. */
 int tls_leaf_get(struct tls_ca *ca, const char *name, X509 **ret);

@@ -1,5 +1,6 @@
 /* The process: what it holds, from start to end. The CA is made before the first message comes, the
- * host's roots are read when the first upstream is met: an idle bottle holds neither parsed. */
+ * host's roots are read when the first upstream is met: an idle bottle does not hold them parsed.
+ */
 #include "role/egress/egress_impl.h"
 
 #include <stdlib.h>
@@ -45,13 +46,14 @@ static int start(struct egress *e, struct bb_err *err)
 {
 	int r = tls_init(err);
 
-	if (r == 0)
-		r = tls_ca_new(&e->ca, err);
-	if (r == 0)
-		r = tls_server_new(e->ca, &e->server, err);
-	if (r == 0)
-		r = tls_client_new(&e->client, err);
-	return r;
+	return r < 0 ? r : tls_ca_new(&e->ca, err);
+}
+
+int egress_start_tls(struct egress *e, struct bb_err *err)
+{
+	int r = tls_server_new(e->ca, &e->server, err);
+
+	return r < 0 ? r : tls_client_new(&e->client, err);
 }
 
 static void finish(struct egress *e)

@@ -184,6 +184,8 @@ extern const struct ipc_op egress_ops[];
 extern const size_t egress_op_count;
 
 const struct bb_secret *egress_find_secret(const struct egress *e, const char *token_ref);
+/* What connections are made of. After the CA, which the guest's start waits for. */
+int egress_start_tls(struct egress *e, struct bb_err *err);
 /* Reads the host's roots when they are first needed. */
 int egress_load_roots(struct egress *e, struct bb_err *err);
 

@@ -158,7 +158,8 @@ static int op_setup_done(void *ctx, struct ipc_message *m, struct bb_err *err)
 		return bb_err_set(err, -ENOMEM, "out of memory");
 	e->role.state = ROLE_SERVING;
 	role_tell(&e->role, IPC_EGRESS_READY, bb_buf_peek(&body));
-	return 0;
+	/* The guest waits for the certificate; the rest is made before anything else is heard. */
+	return egress_start_tls(e, err);
 }
 
 static int op_shutdown(void *ctx, struct ipc_message *m, struct bb_err *err)
