@@ -43,6 +43,9 @@ int bb_path_read(const char *path, int nofollow, struct bb_buf *b, struct bb_err
 		return bb_err_errno(err, "cannot read '%s'", path);
 	if (!S_ISREG(st.st_mode))
 		return bb_err_set(err, -EINVAL, "'%s' is not a regular file", path);
+	/* All of it in one piece where it fits; what does not is told below. */
+	if (st.st_size > 0 && (uintmax_t)st.st_size < bb_buf_room(b))
+		(void)bb_buf_reserve(b, (size_t)st.st_size + 1);
 	r = bb_fd_read_to_end(fd, b);
 	if (r == -EMSGSIZE)
 		return bb_err_set(err, r, "'%s' is larger than %zu bytes", path, b->cap);

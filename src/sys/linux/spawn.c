@@ -1,7 +1,9 @@
 /*
  * Starting programs; see spawn.h. The child is made with its pidfd in one call, so that there is no
  * moment at which it could be reaped and its number reused before we hold it. Between clone and
- * exec only system calls are made.
+ * exec only system calls are made: it runs in this process's memory, on a stack of its own, while
+ * this process stands still, as posix_spawn() does it. A copy of the memory would cost both more
+ * than all the rest.
  */
 #include "sys/spawn.h"
 
@@ -25,6 +27,8 @@
 #ifndef P_PIDFD
 #define P_PIDFD 3
 #endif
+
+#define CHILD_STACK 16384 /* fdset.c's fallbacks read directories in 4 KiB */
 
 enum spawn_step {
 	STEP_SESSION,
@@ -70,7 +74,7 @@ void process_block_signals(sigset_t *ret_old)
 	(void)sigprocmask(SIG_BLOCK, &all, ret_old);
 }
 
-static void child_fail(int report_fd, enum spawn_step step, int error)
+static _Noreturn void child_fail(int report_fd, enum spawn_step step, int error)
 {
 	struct spawn_report report = { .step = (int)step, .error = error };
 
@@ -78,28 +82,36 @@ static void child_fail(int report_fd, enum spawn_step step, int error)
 	_exit(127);
 }
 
-static void child_run(const struct spawn_plan *plan, int null_fd, int report_fd, pid_t parent)
+struct child {
+	const struct spawn_plan *plan;
+	int null_fd, report_fd;
+	pid_t parent;
+};
+
+static int child_run(void *arg)
 {
 	static char *const no_env[] = { NULL };
-	int *keep[] = { &report_fd };
+	struct child c = *(const struct child *)arg; /* not the parent's: descriptors move */
+	const struct spawn_plan *plan = c.plan;
+	int *keep[] = { &c.report_fd };
 	int r;
 
 	process_reset_signals();
 	if (plan->new_session && setsid() < 0)
-		child_fail(report_fd, STEP_SESSION, errno);
+		child_fail(c.report_fd, STEP_SESSION, errno);
 	if (plan->dies_with_parent) {
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-			child_fail(report_fd, STEP_PARENT, errno);
-		if (getppid() != parent)
-			child_fail(report_fd, STEP_PARENT, ESRCH);
+			child_fail(c.report_fd, STEP_PARENT, errno);
+		if (getppid() != c.parent)
+			child_fail(c.report_fd, STEP_PARENT, ESRCH);
 	}
 	if (chdir(plan->cwd != NULL ? plan->cwd : "/") < 0)
-		child_fail(report_fd, STEP_CWD, errno);
-	r = fdset_place(plan->fds, plan->fd_count, null_fd, keep, 1);
+		child_fail(c.report_fd, STEP_CWD, errno);
+	r = fdset_place(plan->fds, plan->fd_count, c.null_fd, keep, 1);
 	if (r < 0)
-		child_fail(report_fd, STEP_DESCRIPTORS, -r);
+		child_fail(c.report_fd, STEP_DESCRIPTORS, -r);
 	(void)execve(plan->path, plan->argv, plan->envp != NULL ? plan->envp : no_env);
-	child_fail(report_fd, STEP_EXEC, errno);
+	child_fail(c.report_fd, STEP_EXEC, errno);
 }
 
 static int report_error(const char *path, const struct spawn_report *report, struct bb_err *err)
@@ -119,7 +131,8 @@ int spawn_begin(const struct spawn_plan *plan, struct spawn_pending *ret, struct
 	BB_AUTO_CLOSE int report_read = -1;
 	BB_AUTO_CLOSE int report_write = -1;
 	BB_AUTO_CLOSE int pidfd = -1;
-	pid_t parent = getpid();
+	uint8_t stack[CHILD_STACK] __attribute__((aligned(16)));
+	struct child child = { .plan = plan, .null_fd = null_fd, .parent = getpid() };
 	sigset_t old;
 	int ends[2];
 	pid_t pid;
@@ -133,9 +146,9 @@ int spawn_begin(const struct spawn_plan *plan, struct spawn_pending *ret, struct
 	report_write = ends[1];
 
 	process_block_signals(&old);
-	pid = process_clone(0, &pidfd);
-	if (pid == 0)
-		child_run(plan, null_fd, report_write, parent);
+	child.report_fd = report_write;
+	pid = clone(child_run, stack + sizeof(stack),
+		    CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &child, &pidfd);
 	error = errno;
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	if (pid < 0) {
@@ -179,6 +192,10 @@ int process_wait(int pidfd, bool blocks)
 	siginfo_t info = { 0 };
 	int r;
 
+	/* A loop makes a descriptor that it watches non-blocking, and then waitid() does not wait.
+	 */
+	if (blocks && (r = process_poll(pidfd, -1)) < 0)
+		return r;
 	do
 		r = waitid((idtype_t)P_PIDFD, (id_t)pidfd, &info, WEXITED | (blocks ? 0 : WNOHANG));
 	while (r < 0 && errno == EINTR);
