@@ -35,6 +35,13 @@ int backend_start(const struct backend *b, const struct backend_plan *plan, int 
 	return 0;
 }
 
+int backend_guest_started(struct backend_guest *g, struct bb_err *err)
+{
+	int r = g->backend->started == NULL ? 0 : g->backend->started(g, err);
+
+	return r < 0 ? bb_err_wrap(err, "backend '%s'", g->backend->name) : 0;
+}
+
 bool backend_is_kept(const struct backend *b)
 {
 	return b->kept != NULL;

@@ -68,7 +68,8 @@ int backend_preflight(const struct backend *b, bool deep, struct backend_report 
 		      struct bb_err *err);
 
 /*
- * Starts the guest with stream_fd as its only channel (taken on success only).
+ * Begins to start the guest with stream_fd as its only channel (taken on success only). It is to be
+ * destroyed from here on.
  *
  * A kept backend (backend_is_kept()) is given -1: its guest connects to a listener, and the backend
  * starts it in turns with the bundle, by a process of its own, the keeper. start() returns at once;
@@ -77,6 +78,9 @@ int backend_preflight(const struct backend *b, bool deep, struct backend_report 
  */
 int backend_start(const struct backend *b, const struct backend_plan *plan, int stream_fd,
 		  struct backend_guest **ret, struct bb_err *err);
+/* Waits, once, until its program runs; else a sentence saying why not. At once with a kept backend.
+ */
+int backend_guest_started(struct backend_guest *g, struct bb_err *err);
 /* Not wanted on every host: what it lacks is told as a warning unless it was asked for. */
 bool backend_is_optional(const struct backend *b);
 bool backend_is_kept(const struct backend *b);

@@ -20,9 +20,13 @@ struct backend {
 	bool is_optional;
 	/* Prove the backend works here by using it, not by looking at it. Required. */
 	int (*preflight)(bool deep, struct backend_report *ret, struct bb_err *err);
-	/* Start the guest with stream_fd as its only channel; taken on success only. Required. */
+	/* Begin to start the guest with stream_fd as its only channel; taken on success only. What
+	 * takes the guest's own time is not waited for. Required. */
 	int (*start)(const struct backend_plan *plan, int stream_fd, struct backend_guest **ret,
 		     struct bb_err *err);
+	/* Wait until the guest's program runs, or say why it does not. Called once. Required but of
+	 * kept backends. */
+	int (*started)(struct backend_guest *g, struct bb_err *err);
 	int (*pidfd)(const struct backend_guest *g);         /* Required. */
 	const char *(*note)(const struct backend_guest *g);  /* Required. */
 	uint64_t (*hello_ms)(const struct backend_guest *g); /* Required. */

@@ -10,6 +10,11 @@ static const struct jailed_guest *jailed_guest_of(const struct backend_guest *g)
 	return (const struct jailed_guest *)(const void *)g;
 }
 
+int jailed_guest_started(struct backend_guest *g, struct bb_err *err)
+{
+	return jail_finish(((struct jailed_guest *)(void *)g)->jail, err);
+}
+
 int jailed_guest_pidfd(const struct backend_guest *g)
 {
 	return jail_pidfd(jailed_guest_of(g)->jail);

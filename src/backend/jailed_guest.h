@@ -16,6 +16,7 @@ struct jailed_guest {
 };
 
 /* The members of struct backend. */
+int jailed_guest_started(struct backend_guest *g, struct bb_err *err);
 int jailed_guest_pidfd(const struct backend_guest *g);
 const char *jailed_guest_note(const struct backend_guest *g);
 uint64_t jailed_guest_hello_ms(const struct backend_guest *g);

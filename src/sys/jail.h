@@ -71,8 +71,14 @@ struct jail_plan {
 
 struct jail; /* opaque: the first process (pid 1 inside) and what must be released */
 
-/* 0 when the program was executed inside; else a sentence saying which step failed and what to
- * allow. */
+/* Makes the jail's first process, which builds the rest by itself. The plan is not needed
+ * afterwards.
+ */
+int jail_begin(const struct jail_plan *plan, struct jail **ret, struct bb_err *err);
+/* Waits: 0 when the program was executed inside; else a sentence saying which step failed and what
+ * to allow, and the jail is to be freed. Once. */
+int jail_finish(struct jail *j, struct bb_err *err);
+/* Both. */
 int jail_start(const struct jail_plan *plan, struct jail **ret, struct bb_err *err);
 int jail_pidfd(
 	const struct jail *j); /* borrowed; readable when pid 1 has ended (so all of it has) */

@@ -188,8 +188,9 @@ static int accel_prove(const struct qemu *q, const struct image *img, uint64_t *
 	plan.kernel_fd = kernel;
 	plan.initrd_fd = initrd;
 	plan.console_fd = theirs;
-	if (vmm_start(&plan, &jail, &err) < 0) {
+	if (vmm_begin(&plan, &jail, &err) < 0 || jail_finish(jail, &err) < 0) {
 		(void)snprintf(why, cap, "%.150s", err.msg);
+		jail_free(jail);
 		return -EIO;
 	}
 	(void)close(bb_take_fd(&theirs)); /* so that the console ends with the guest */

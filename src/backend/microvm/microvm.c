@@ -105,7 +105,7 @@ static int microvm_launch(const struct backend_plan *plan, int stream_fd, const 
 	vmm.initrd_fd = f.initrd;
 	vmm.disk_fd = f.disk;
 	memcpy(vmm.layer_fds, f.layers, sizeof(vmm.layer_fds));
-	return vmm_start(&vmm, ret, err);
+	return vmm_begin(&vmm, ret, err);
 }
 
 static int microvm_start(const struct backend_plan *plan, int stream_fd, struct backend_guest **ret,
@@ -145,6 +145,7 @@ const struct backend backend_microvm = {
 	.warning = NULL,
 	.preflight = microvm_preflight,
 	.start = microvm_start,
+	.started = jailed_guest_started,
 	.pidfd = jailed_guest_pidfd,
 	.note = jailed_guest_note,
 	.hello_ms = jailed_guest_hello_ms,

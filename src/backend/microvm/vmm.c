@@ -105,7 +105,7 @@ static size_t vmm_fds(const struct vmm_plan *plan, struct spawn_fd *fds)
 	return n;
 }
 
-int vmm_start(const struct vmm_plan *plan, struct jail **ret, struct bb_err *err)
+int vmm_begin(const struct vmm_plan *plan, struct jail **ret, struct bb_err *err)
 {
 	static char home[] = "HOME=/", lang[] = "LANG=C";
 	char *const envp[] = { home, lang, NULL };
@@ -139,5 +139,5 @@ int vmm_start(const struct vmm_plan *plan, struct jail **ret, struct bb_err *err
 			return err == NULL ? -EIO : err->code;
 	}
 	jail.mount_count = vmm_mounts(plan->qemu, kvm, mounts);
-	return jail_start(&jail, ret, err);
+	return jail_begin(&jail, ret, err);
 }

@@ -16,7 +16,7 @@ struct vmm_plan {
 	int layer_fds[IMAGE_LAYERS_MAX];
 };
 
-/* 0 when QEMU was executed inside its jail. It dies with its parent. */
-int vmm_start(const struct vmm_plan *plan, struct jail **ret, struct bb_err *err);
+/* Makes QEMU's jail; jail_finish() waits until QEMU was executed in it. It dies with its parent. */
+int vmm_begin(const struct vmm_plan *plan, struct jail **ret, struct bb_err *err);
 
 #endif

@@ -67,7 +67,7 @@ int namespace_start(const struct backend_plan *plan, const char *init_path, int 
 	if (r < 0)
 		return r;
 	namespace_jail_plan(plan, &layout, fds, &jail);
-	r = jail_start(&jail, &g->jail, err);
+	r = jail_begin(&jail, &g->jail, err);
 	if (r < 0)
 		return r;
 	g->base.backend = &backend_namespace;
@@ -143,6 +143,7 @@ const struct backend backend_namespace = {
 	.warning = NOTE,
 	.preflight = preflight,
 	.start = start,
+	.started = jailed_guest_started,
 	.pidfd = jailed_guest_pidfd,
 	.note = jailed_guest_note,
 	.hello_ms = jailed_guest_hello_ms,

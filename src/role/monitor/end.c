@@ -1,8 +1,8 @@
 /*
  * The end of a bottle, in this order: the guest is asked to shut down and given a few seconds
- * (unless there is nobody to ask), then its cage is destroyed, then our parts finish what is in
- * flight, the recorder last, and only when all of that is gone the metadata says so, the lock goes,
- * and whoever waits is told: after "ended" nothing of the bottle is left.
+ * (unless there is nobody to ask), then it is killed, and while the kernel takes its cage down our
+ * parts finish what is in flight, the recorder last, and only when all of that is gone the metadata
+ * says so, the lock goes, and whoever waits is told: after "ended" nothing of the bottle is left.
  */
 #include "role/monitor/monitor_impl.h"
 
@@ -54,9 +54,8 @@ void end_tear_down(struct monitor *m)
 	m->ending.is_torn_down = true;
 	if (m->phase != MONITOR_ENDING)
 		monitor_set_phase(m, MONITOR_ENDING);
-	/* The parts finish while the cage is being taken down. */
+	guest_kill(m);
 	parts_shutdown(m);
-	guest_destroy(m);
 	arm(m, END_PARTS_MS);
 	end_part_gone(m);
 }
@@ -87,17 +86,25 @@ void end_discard(struct monitor *m)
 	(void)close(bb_take_fd(&m->lock_fd));
 }
 
-static void write_epitaph(struct monitor *m)
+static void give_room_back(const struct monitor *m)
 {
 	BB_AUTO_FREE char *reserve = bb_text_printf("%s/reserve", m->state_dir);
+
+	if (reserve != NULL)
+		(void)unlink(reserve); /* gone with the whole directory, perhaps */
+}
+
+static void write_epitaph(struct monitor *m)
+{
 	struct bb_err err = { 0 };
 
 	m->meta->has_ended = true;
 	m->meta->exit_code = m->ending.exit_code;
 	m->meta->reason = strdup(m->ending.reason);
+	if (store_meta_write(m->meta, &err) == 0)
+		return;
 	/* Room that was set aside at the start: the reason is told on a full disk too. */
-	if (reserve != NULL)
-		(void)unlink(reserve);
+	give_room_back(m);
 	if (store_meta_write(m->meta, &err) < 0)
 		bb_error("%s", err.msg);
 }
@@ -105,6 +112,7 @@ static void write_epitaph(struct monitor *m)
 static void end_finish(struct monitor *m)
 {
 	loop_timer_stop(m->ending.timer);
+	guest_destroy(m);
 	log_drain(m);
 	if (m->launch.stage != LAUNCH_DONE) {
 		launch_failed(m, m->ending.reason);
@@ -115,5 +123,6 @@ static void end_finish(struct monitor *m)
 	store_remove_run_dir(m->plan->identity);
 	(void)close(bb_take_fd(&m->lock_fd));
 	control_tell_ended(m);
+	give_room_back(m); /* nobody waits for this */
 	loop_stop(m->loop, 0);
 }

@@ -1,6 +1,7 @@
 /* The isolated guest: started by its backend, told who it is. */
 #include "role/monitor/monitor_impl.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -31,7 +32,7 @@ static bool is_forced(const struct monitor *m, const char *accelerator)
 	return m->plan->accelerator != NULL && strcmp(m->plan->accelerator, accelerator) == 0;
 }
 
-int guest_start(struct monitor *m, int stream_fd, int console_fd, struct bb_err *err)
+int guest_begin(struct monitor *m, int stream_fd, int console_fd, struct bb_err *err)
 {
 	const struct backend_plan plan = {
 		.identity = m->plan->identity,
@@ -51,6 +52,18 @@ int guest_start(struct monitor *m, int stream_fd, int console_fd, struct bb_err 
 	m->guest_watch =
 		loop_fd_new(m->loop, backend_guest_pidfd(m->guest), LOOP_READ, on_guest_exit, m);
 	return m->guest_watch == NULL ? bb_err_set(err, -ENOMEM, "out of memory") : 0;
+}
+
+void guest_kill(struct monitor *m)
+{
+	struct spawn_child guest = { .pidfd = -1 };
+
+	loop_fd_free(m->guest_watch);
+	m->guest_watch = NULL;
+	/* A keeper is no guest: it has a machine to remove, and does when it is destroyed. */
+	if (m->guest != NULL && !backend_is_kept(m->backend))
+		guest.pidfd = backend_guest_pidfd(m->guest);
+	spawn_kill(&guest, SIGKILL);
 }
 
 void guest_destroy(struct monitor *m)

@@ -169,25 +169,42 @@ static int find_backend(struct monitor *m, struct bb_err *err)
 	return image_find(m->plan->image, &m->image, err);
 }
 
+static int make_files(struct monitor *m, struct bb_err *err)
+{
+	int r = set_room_aside(m, err);
+
+	if (r == 0)
+		r = log_start(m, err);
+	return r < 0 ? r : control_start(m, err);
+}
+
+/* In the order of what takes longest. What needs nobody's answer is done while the others load and
+ * build. */
+static int start_bundle(struct monitor *m, struct bb_err *err)
+{
+	int r = log_open(m, err);
+
+	if (r == 0)
+		r = parts_begin_egress(m, err);
+	if (r == 0)
+		r = claim(m, err);
+	if (r == 0) {
+		launch_step(m, "starting the guest and its bundle");
+		r = parts_begin(m, err);
+	}
+	if (r == 0)
+		r = make_files(m, err);
+	return parts_finish(m, r, err);
+}
+
 static int start_all(struct monitor *m, struct bb_err *err)
 {
-	int r;
+	int r = check_secrets(m, err);
 
-	r = check_secrets(m, err);
 	if (r == 0)
 		r = find_backend(m, err);
 	if (r == 0)
-		r = claim(m, err);
-	if (r == 0)
-		r = set_room_aside(m, err);
-	if (r == 0)
-		r = log_start(m, err);
-	if (r == 0)
-		r = control_start(m, err);
-	if (r < 0)
-		return r;
-	launch_step(m, "starting the guest and its bundle");
-	r = parts_start(m, err);
+		r = start_bundle(m, err);
 	if (r < 0)
 		return r;
 	loop_timer_set(m->launch.deadline, backend_guest_hello_ms(m->guest) + LAUNCH_SLACK_MS);

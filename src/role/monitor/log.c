@@ -42,10 +42,20 @@ static void on_log(void *arg, int events)
 	(void)move_some(&m->log); /* once a turn: a flood does not starve the others */
 }
 
+int log_open(struct monitor *m, struct bb_err *err)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return bb_err_errno(err, "cannot make a pipe");
+	m->log.read_fd = fds[0];
+	m->log.write_fd = fds[1];
+	return 0;
+}
+
 int log_start(struct monitor *m, struct bb_err *err)
 {
 	BB_AUTO_FREE char *path = bb_text_printf("%s/monitor.log", m->state_dir);
-	int fds[2];
 
 	if (path == NULL)
 		return bb_err_set(err, -ENOMEM, "out of memory");
@@ -55,10 +65,6 @@ int log_start(struct monitor *m, struct bb_err *err)
 	m->log.null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	if (m->log.null_fd < 0)
 		return bb_err_errno(err, "cannot open '/dev/null'");
-	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
-		return bb_err_errno(err, "cannot make a pipe");
-	m->log.read_fd = fds[0];
-	m->log.write_fd = fds[1];
 	if (dup2(m->log.write_fd, 1) < 0 || dup2(m->log.write_fd, 2) < 0)
 		return bb_err_errno(err, "cannot redirect standard error");
 	m->log.watch = loop_fd_new(m->loop, m->log.read_fd, LOOP_READ, on_log, m);

@@ -193,13 +193,20 @@ void launch_done(struct monitor *m);
 void launch_free(struct monitor *m);
 
 /* guest.c: the isolated guest and what it is told at its start. */
-int guest_start(struct monitor *m, int stream_fd, int console_fd, struct bb_err *err);
+int guest_begin(struct monitor *m, int stream_fd, int console_fd, struct bb_err *err);
 int guest_provision(struct monitor *m, struct bb_err *err);
+void guest_kill(struct monitor *m); /* and does not wait for its end */
 void guest_destroy(struct monitor *m);
 
 /* parts.c: our own processes. */
 extern const char *const part_names[NUM_PARTS];
-int parts_start(struct monitor *m, struct bb_err *err);
+/* Egress alone, which takes longest: it mints the CA. */
+int parts_begin_egress(struct monitor *m, struct bb_err *err);
+/* The guest, which takes second longest, then the others; all are told what to do. */
+int parts_begin(struct monitor *m, struct bb_err *err);
+/* Waits until what was begun is executed; parts are watched from here on, also when something
+ * failed meanwhile. Takes that result and returns it, or a better one. */
+int parts_finish(struct monitor *m, int r, struct bb_err *err);
 bool parts_are_ready(const struct monitor *m);
 bool parts_are_gone(const struct monitor *m);
 /* Tells all to finish; parts_kill() ends those that do not. */
@@ -244,7 +251,8 @@ void end_on_timer(void *arg);
 void end_discard(struct monitor *m);
 
 /* log.c: standard error of the whole bundle, bounded. */
-int log_start(struct monitor *m, struct bb_err *err);
+int log_open(struct monitor *m, struct bb_err *err);  /* the pipe: write_fd */
+int log_start(struct monitor *m, struct bb_err *err); /* its file; ours goes there, too */
 void log_drain(struct monitor *m);
 void log_free(struct monitor *m);
 

@@ -81,8 +81,7 @@ static void on_exit_event(void *arg, int events)
 		monitor_lost_something(p->m);
 }
 
-/* Makes the process and its link; finish_part() waits for its exec. What is sent to it meanwhile
- * waits in the link. */
+/* Makes the process and its link; finish_part() waits for its exec. */
 static int begin_part(struct monitor *m, enum part_id id, struct bb_err *err)
 {
 	BB_AUTO_FREE char *name = bb_text_printf("bot-bottle-%s", part_names[id]);
@@ -262,68 +261,69 @@ static int set_up_channel(struct monitor *m, const int fds[3], struct bb_err *er
 }
 
 /* The guest's stream and console: our ends go to channel, the others to the backend. */
-static int start_guest(struct monitor *m, int channel_egress_fd, struct bb_err *err)
+static int begin_guest(struct monitor *m, struct pair *stream, struct pair *console,
+		       struct bb_err *err)
 {
-	int stream[2], console[2], r;
+	int fds[2], r;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) < 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
 		return bb_err_errno(err, "cannot make a socket pair");
-	if (pipe2(console, O_CLOEXEC) < 0) {
-		r = bb_err_errno(err, "cannot make a pipe");
-		(void)close(stream[0]);
-		(void)close(stream[1]);
-		return r;
-	}
-	r = guest_start(m, stream[1], console[1], err);
-	if (r < 0)
-		(void)close(stream[1]); /* taken on success only */
-	(void)close(console[1]);
+	*stream = (struct pair){ fds[0], fds[1] };
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return bb_err_errno(err, "cannot make a pipe");
+	*console = (struct pair){ fds[0], fds[1] };
+	r = guest_begin(m, stream->b, console->b, err);
 	if (r == 0)
-		r = set_up_channel(m, (int[]){ stream[0], channel_egress_fd, console[0] }, err);
-	(void)close(stream[0]);
-	(void)close(console[0]);
+		stream->b = -1; /* taken */
 	return r;
 }
 
-/*
- * Egress comes first, for it has most to do; all of them load and lock themselves while the guest
- * is built, which takes this process longest. The links between parts exist before any of them
- * runs, so nothing waits for anything.
- */
-static int begin_all(struct monitor *m, struct bb_err *err)
+static int begin_parts(struct monitor *m, struct bb_err *err)
 {
+	int r = begin_part(m, PART_DIALLER, err);
+
+	if (r == 0)
+		r = begin_part(m, PART_RECORDER, err);
+	return r < 0 ? r : begin_part(m, PART_CHANNEL, err);
+}
+
+int parts_begin_egress(struct monitor *m, struct bb_err *err)
+{
+	return begin_part(m, PART_EGRESS, err);
+}
+
+/* What is sent to a part that still loads waits in its link; the links between parts exist before
+ * any of them is told, so nothing waits for anything. */
+int parts_begin(struct monitor *m, struct bb_err *err)
+{
+	AUTO_PAIR stream = { -1, -1 };
+	AUTO_PAIR console = { -1, -1 };
 	AUTO_PAIR streams = { -1, -1 };
 	AUTO_PAIR dials = { -1, -1 };
 	AUTO_PAIR records = { -1, -1 };
-	int r;
+	int r = begin_guest(m, &stream, &console, err);
 
-	r = pair_make(&streams, err);
+	if (r == 0)
+		r = begin_parts(m, err);
+	if (r == 0)
+		r = pair_make(&streams, err);
 	if (r == 0)
 		r = pair_make(&dials, err);
 	if (r == 0)
 		r = pair_make(&records, err);
 	if (r == 0)
-		r = begin_part(m, PART_EGRESS, err);
-	if (r == 0)
 		r = set_up_egress(m, (int[]){ streams.a, dials.a, records.a }, err);
-	if (r == 0)
-		r = begin_part(m, PART_DIALLER, err);
 	if (r == 0)
 		r = set_up_dialler(m, dials.b, err);
 	if (r == 0)
-		r = begin_part(m, PART_RECORDER, err);
-	if (r == 0)
 		r = set_up_recorder(m, records.b, err);
-	if (r == 0)
-		r = begin_part(m, PART_CHANNEL, err);
-	return r < 0 ? r : start_guest(m, streams.b, err);
+	return r < 0 ? r : set_up_channel(m, (int[]){ stream.a, streams.b, console.a }, err);
 }
 
-int parts_start(struct monitor *m, struct bb_err *err)
+int parts_finish(struct monitor *m, int r, struct bb_err *err)
 {
-	int r = begin_all(m, err);
-
-	/* Those that were begun are finished also when one failed: they are children of ours. */
+	if (r == 0)
+		r = backend_guest_started(m->guest, err);
 	for (int i = 0; i < NUM_PARTS; i++) {
 		struct bb_err why = { 0 };
 		int finished = finish_part(&m->parts[i], &why);

@@ -1,7 +1,7 @@
 /*
- * Making, watching and ending a jail: the parent's half (jail_impl.h shows both). The parent waits
- * for the child's exec, so success means that the program runs; a child that stops on the way is
- * killed by the deadline.
+ * Making, watching and ending a jail: the parent's half (jail_impl.h shows both). jail_finish()
+ * waits for the child's exec, so its success means that the program runs; a child that stops on the
+ * way is killed by the deadline.
  *
  * A VMM must not execute anything, yet has to be executed itself. Its filter asks a listener about
  * every exec; the child hands the listener over before its own, the parent lets that one pass and
@@ -32,9 +32,11 @@
 #define JAIL_NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 
 struct jail {
+	char *name;
 	pid_t pid;
 	int pidfd;
-	int exit_code; /* -EAGAIN while it runs */
+	int control_fd; /* the child's reports; -1 once it was executed */
+	int exit_code;  /* -EAGAIN while it runs */
 	struct jail_cgroup cgroup;
 };
 
@@ -184,22 +186,23 @@ static int follow_child(int control, const char *name, struct bb_err *err)
 
 /*
  * The child is there and waits for its ids; then it builds the root while it is moved into its
- * cgroups, which takes the kernel some milliseconds (version 1). A child that is gone has said why:
+ * cgroup (version 2), which takes the kernel some milliseconds. A child that is gone has said why:
  * that is read, not the failure to write.
  */
-static int release_child(const struct jail_work *w, struct jail *j, int control, struct bb_err *err)
+static int release_child(const struct jail_work *w, struct jail *j, struct bb_err *err)
 {
+	int control = j->control_fd;
 	struct jail_go go = { 0 };
 	int r = jail_ids_map_range(&w->ids, j->pid, err);
 
 	if (r < 0)
 		return bb_err_wrap(err, "jail '%s'", w->plan->name);
 	(void)send(control, "m", 1, MSG_NOSIGNAL);
-	jail_cgroup_enter(&j->cgroup, j->pid);
+	jail_cgroup_move(&j->cgroup, j->pid);
 	go.has_cgroup_memory = j->cgroup.has_memory;
 	go.has_cgroup_pids = j->cgroup.has_pids;
 	(void)send(control, &go, sizeof(go), MSG_NOSIGNAL);
-	return follow_child(control, w->plan->name, err);
+	return 0;
 }
 
 static int start(struct jail_work *w, struct jail *j, struct bb_err *err)
@@ -227,7 +230,8 @@ static int start(struct jail_work *w, struct jail *j, struct bb_err *err)
 	if (j->pid < 0)
 		return jail_ids_explain(w->ids.mode, error, err);
 	(void)close(bb_take_fd(&w->control_fd));
-	return release_child(w, j, control, err);
+	j->control_fd = bb_take_fd(&control);
+	return release_child(w, j, err);
 }
 
 static int prepare(struct jail_work *w, struct bb_err *err)
@@ -254,10 +258,13 @@ static int run_work(struct jail_work *w, struct jail **ret, struct bb_err *err)
 		return bb_err_set(err, -ENOMEM, "jail '%s': no memory", w->plan->name);
 	j->pid = -1;
 	j->pidfd = -1;
+	j->control_fd = -1;
 	j->exit_code = -EAGAIN;
-	r = prepare(w, err);
+	j->name = strdup(w->plan->name);
+	r = j->name == NULL ? bb_err_set(err, -ENOMEM, "no memory") : prepare(w, err);
 	if (r == 0) {
 		jail_cgroup_make(w->plan->name, &w->plan->limits, &j->cgroup);
+		w->cgroup = j->cgroup; /* the child's copy, to be entered; the paths are j's */
 		r = start(w, j, err);
 	}
 	if (r < 0) {
@@ -268,13 +275,35 @@ static int run_work(struct jail_work *w, struct jail **ret, struct bb_err *err)
 	return 0;
 }
 
-int jail_start(const struct jail_plan *plan, struct jail **ret, struct bb_err *err)
+int jail_begin(const struct jail_plan *plan, struct jail **ret, struct bb_err *err)
 {
 	struct jail_work w = { .plan = plan, .control_fd = -1, .null_fd = -1 };
 	int r = run_work(&w, ret, err);
 
 	work_done(&w);
 	return r;
+}
+
+int jail_finish(struct jail *j, struct bb_err *err)
+{
+	BB_AUTO_CLOSE int control = bb_take_fd(&j->control_fd);
+
+	return follow_child(control, j->name, err);
+}
+
+int jail_start(const struct jail_plan *plan, struct jail **ret, struct bb_err *err)
+{
+	struct jail *j = NULL;
+	int r = jail_begin(plan, &j, err);
+
+	if (r == 0)
+		r = jail_finish(j, err);
+	if (r < 0) {
+		jail_free(j);
+		return r;
+	}
+	*ret = j;
+	return 0;
 }
 
 int jail_probe(struct bb_err *err)
@@ -294,6 +323,8 @@ int jail_probe(struct bb_err *err)
 	int r = run_work(&w, &j, err);
 
 	work_done(&w);
+	if (r == 0)
+		r = jail_finish(j, err);
 	jail_free(j);
 	return r;
 }
@@ -327,6 +358,9 @@ void jail_free(struct jail *j)
 		}
 		(void)close(j->pidfd);
 	}
+	if (j->control_fd >= 0)
+		(void)close(j->control_fd);
 	jail_cgroup_remove(&j->cgroup);
+	free(j->name);
 	free(j);
 }

@@ -218,13 +218,24 @@ void jail_cgroup_make(const char *name, const struct jail_limits *limits, struct
 	make_v2(name, limits, ret);
 	if (ret->count > 0)
 		return;
+	ret->enters_itself = true;
 	ret->has_memory = make_v1("memory", name, "memory.limit_in_bytes", limits->memory, ret);
 	ret->has_pids = make_v1("pids", name, "pids.max", limits->pids, ret);
 }
 
-void jail_cgroup_enter(struct jail_cgroup *g, pid_t pid)
+void jail_cgroup_enter(struct jail_cgroup *g)
 {
-	for (size_t i = 0; i < g->count; i++) {
+	bool is_in = true;
+
+	for (size_t i = 0; g->enters_itself && i < g->count; i++)
+		is_in = write_file(g->dirs[i], "tasks", "0") == 0 && is_in;
+	g->has_memory = g->has_memory && is_in;
+	g->has_pids = g->has_pids && is_in;
+}
+
+void jail_cgroup_move(struct jail_cgroup *g, pid_t pid)
+{
+	for (size_t i = 0; !g->enters_itself && i < g->count; i++) {
 		if (write_number(g->dirs[i], "cgroup.procs", (uint64_t)pid) == 0)
 			continue;
 		/* Seen where the common parent is not ours: rlimits take over. */

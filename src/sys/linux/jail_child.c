@@ -66,6 +66,8 @@ static int enter_cgroups(struct jail_work *w, struct bb_err *err)
 {
 	if (read(w->control_fd, &w->go, sizeof(w->go)) != (ssize_t)sizeof(w->go))
 		return bb_err_set(err, BB_E_PART, "the parent is gone");
+	w->go.has_cgroup_memory = w->go.has_cgroup_memory && w->cgroup.has_memory;
+	w->go.has_cgroup_pids = w->go.has_cgroup_pids && w->cgroup.has_pids;
 	if (unshare(CLONE_NEWCGROUP) < 0)
 		return bb_err_errno(err, "cgroup namespace");
 	return 0;
@@ -250,6 +252,7 @@ void jail_child_run(struct jail_work *w)
 		fail(w, &err);
 	}
 	raise_oom_score(proc_self);
+	jail_cgroup_enter(&w->cgroup);
 	if (wait_for_maps(w, &err) < 0 || setup(w, &err) < 0 || enter_cgroups(w, &err) < 0 ||
 	    jail_ids_enter_inner(&w->ids, w->plan, proc_self, &err) < 0 || confine(w, &err) < 0)
 		fail(w, &err);

@@ -3,15 +3,17 @@
  *
  *   parent (jail.c)                      child (jail_child.c), pid 1 of the new pid namespace
  *   resolve sources
- *   clone with the namespaces  --------> waits
+ *   make cgroups
+ *   clone with the namespaces  --------> enters its cgroups (version 1), waits
  *   newuidmap                            .
  *   "mapped" --------------------------> set-up namespace: its uid 0 may mount
- *   cgroups                              hostname, lo, mounts (jail_mounts.c), pivot_root
+ *   its cgroup (version 2)               hostname, lo, mounts (jail_mounts.c), pivot_root
  *   "go" ------------------------------> cgroup namespace
  *                                        inner user and mount namespace: the agent's ids only; the
  *                                        mounts become unchangeable, nothing outside is owned
  *                                        uid, capabilities, limits, descriptors, seccomp
- *   <---------------------------------- "executing", then end of file at exec, or a failure
+ *   <---------------------------------- "executing", then end of file at exec, or a failure:
+ *                                       jail_finish() waits for it
  *
  * The caller's real root needs no set-up user namespace: it mounts as itself and only the inner
  * namespace is made, with a high range of host ids.
@@ -46,6 +48,7 @@ struct jail_cgroup {
 	char *dirs[JAIL_CGROUPS_MAX]; /* owned */
 	size_t count;
 	bool has_memory, has_pids; /* enforced there; the child sets rlimits for the rest */
+	bool enters_itself;        /* version 1: see jail_cgroup_enter() */
 };
 
 /* The parent's second message to the child (the first is one byte: the ids are mapped). What no
@@ -59,6 +62,7 @@ struct jail_work {
 	const struct jail_plan *plan;
 	char **sources; /* one a mount: resolved host path, NULL for none or a skipped one */
 	struct jail_ids ids;
+	struct jail_cgroup cgroup;
 	struct jail_go go;
 	bool probe_only; /* end with 0 where the program would be executed */
 	int control_fd;  /* child's end, SOCK_SEQPACKET */
@@ -100,8 +104,14 @@ _Noreturn void jail_child_run(struct jail_work *w);
 
 /* jail_cgroup.c. Best effort by nature: has_* say what is enforced; never fails a start. */
 void jail_cgroup_make(const char *name, const struct jail_limits *limits, struct jail_cgroup *ret);
-/* Moves the process in; what refuses is removed and its has_* cleared. */
-void jail_cgroup_enter(struct jail_cgroup *g, pid_t pid);
+/* Parent: moves the child into its version 2 group; one that refuses is removed. */
+void jail_cgroup_move(struct jail_cgroup *g, pid_t pid);
+/*
+ * Child, while it has one thread: enters its version 1 groups. A process that moves another, or a
+ * whole process, waits for all processors to have noticed (some 10 ms); a thread that moves itself
+ * does not. Clears has_* of what refuses.
+ */
+void jail_cgroup_enter(struct jail_cgroup *g);
 void jail_cgroup_remove(struct jail_cgroup *g);
 
 #endif

@@ -71,14 +71,21 @@ static int set_flags(const char *path, uint64_t flags, bool is_recursive, struct
 	return 0;
 }
 
-/* Makes each parent of path, which starts with '/', mode 0755. */
+/* Makes each parent of path, which starts with '/', mode 0755. Mostly they are there. */
 static int make_parents(const char *path, struct bb_err *err)
 {
 	char part[ROOT_PATH_MAX];
 	size_t n = strlen(path);
+	const char *last = strrchr(path, '/');
 
 	if (n >= sizeof(part))
 		return bb_err_set(err, -ENAMETOOLONG, "jail path is too long");
+	if (last != NULL && last > path) {
+		memcpy(part, path, (size_t)(last - path));
+		part[last - path] = '\0';
+		if (access(part, F_OK) == 0)
+			return 0;
+	}
 	for (size_t i = 1; i < n; i++) {
 		if (path[i] != '/')
 			continue;
@@ -415,15 +422,14 @@ static int enter_base(struct bb_err *err)
 	return 0;
 }
 
-/* The jail's root becomes "/"; the base, and with it the host's tree, is gone. */
+/* The jail's root becomes "/"; the base, and with it the host's tree below it, is gone. One detach
+ * for both: each waits until all processors have noticed. */
 static int leave_base(struct bb_err *err)
 {
-	if (umount2("/old", MNT_DETACH) < 0)
-		return bb_err_errno(err, "detaching the host's root");
 	if (chdir("/newroot") < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
 		return bb_err_errno(err, "pivot_root");
 	if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
-		return bb_err_errno(err, "detaching the base");
+		return bb_err_errno(err, "detaching the base and the host's root");
 	return 0;
 }
 
