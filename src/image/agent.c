@@ -7,7 +7,6 @@
 #include "image/job.h"
 
 #include <fcntl.h>
-#include <fts.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -50,23 +49,6 @@ static const struct agent_pin *agent_find(const char *image)
 	return NULL;
 }
 
-/* The archive that npm left, on the heap, or NULL. */
-static char *agent_archive(const char *dir)
-{
-	BB_AUTO_FREE char *copy = strdup(dir);
-	char *const paths[] = { copy, NULL };
-	FTS *tree = copy == NULL ? NULL : fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-	char *found = NULL;
-
-	for (FTSENT *e = tree == NULL ? NULL : fts_read(tree); e != NULL; e = fts_read(tree))
-		if (e->fts_info == FTS_F && e->fts_namelen > 4 &&
-		    strcmp(e->fts_name + e->fts_namelen - 4, ".tgz") == 0 && found == NULL)
-			found = strdup(e->fts_path);
-	if (tree != NULL)
-		(void)fts_close(tree);
-	return found;
-}
-
 static int agent_fetch(struct image_job *job, const struct agent_pin *pin, char **ret_archive,
 		       struct bb_err *err)
 {
@@ -86,7 +68,7 @@ static int agent_fetch(struct image_job *job, const struct agent_pin *pin, char 
 	r = job_run(job, &tool, err);
 	if (r < 0)
 		return bb_err_wrap(err, "fetching '%s' with npm", spec);
-	*ret_archive = agent_archive(job->scratch);
+	*ret_archive = job_find_file(job->scratch, ".tgz");
 	return *ret_archive == NULL ? bb_err_set(err, -EIO, "npm brought no archive of '%s'", spec)
 				    : 0;
 }

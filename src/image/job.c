@@ -8,6 +8,7 @@
 #include "image/job.h"
 
 #include <fcntl.h>
+#include <fts.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -362,4 +363,21 @@ int job_pipe(struct image_job *job, const struct job_tool *from, const struct jo
 	     struct bb_err *err)
 {
 	return run_tools(job, (const struct job_tool *const[]){ from, to }, 2, err);
+}
+
+char *job_find_file(const char *dir, const char *suffix)
+{
+	BB_AUTO_FREE char *copy = strdup(dir);
+	char *const paths[] = { copy, NULL };
+	FTS *tree = copy == NULL ? NULL : fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	size_t end = strlen(suffix);
+	char *found = NULL;
+
+	for (FTSENT *e = tree == NULL ? NULL : fts_read(tree); e != NULL; e = fts_read(tree))
+		if (e->fts_info == FTS_F && e->fts_namelen > end &&
+		    strcmp(e->fts_name + e->fts_namelen - end, suffix) == 0 && found == NULL)
+			found = strdup(e->fts_path);
+	if (tree != NULL)
+		(void)fts_close(tree);
+	return found;
 }

@@ -50,6 +50,9 @@ char *job_find_program(const char *name);
 /* BB_E_MISSING with the package's name when the program is not there. */
 int job_need_program(const char *name, const char *package, struct bb_err *err);
 
+/* The first file below dir whose name ends in suffix, as a path on the heap, or NULL. */
+char *job_find_file(const char *dir, const char *suffix);
+
 /* The builders, one a name: fill job->dir (root/, and what else the image has) and the record. */
 int base_build(struct image_job *job, struct image_record *r, struct bb_err *err);
 int base_check(struct bb_err *err);
