@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,7 +128,8 @@ int bb_buf_append_byte(struct bb_buf *b, uint8_t c)
 	return bb_buf_append(b, &c, 1);
 }
 
-int bb_buf_vprintf(struct bb_buf *b, const char *fmt, va_list ap)
+static __attribute__((format(printf, 2, 0))) int print(struct bb_buf *b, const char *fmt,
+						       va_list ap)
 {
 	va_list again;
 	uint8_t *dst;
@@ -154,7 +156,7 @@ int bb_buf_printf(struct bb_buf *b, const char *fmt, ...)
 	int r;
 
 	va_start(ap, fmt);
-	r = bb_buf_vprintf(b, fmt, ap);
+	r = print(b, fmt, ap);
 	va_end(ap);
 	return r;
 }
@@ -174,7 +176,7 @@ char *bb_buf_dup_str(const struct bb_buf *b)
 
 	if (s == NULL)
 		return NULL;
-	if (v.n > 0)
+	if (v.p != NULL)
 		memcpy(s, v.p, v.n);
 	s[v.n] = '\0';
 	return s;

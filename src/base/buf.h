@@ -6,7 +6,6 @@
 #ifndef BB_BASE_BUF_H
 #define BB_BASE_BUF_H
 
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,8 +35,6 @@ int bb_buf_append_view(struct bb_buf *b, struct bb_view v);
 int bb_buf_append_str(struct bb_buf *b, const char *s);
 int bb_buf_append_byte(struct bb_buf *b, uint8_t c);
 int bb_buf_printf(struct bb_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-int bb_buf_vprintf(struct bb_buf *b, const char *fmt, va_list ap)
-	__attribute__((format(printf, 2, 0)));
 
 /* Makes room for n bytes and returns where to write them; bb_buf_commit() adds what was written.
  * NULL: cap or memory. */

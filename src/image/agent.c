@@ -6,6 +6,7 @@
  */
 #include "image/job.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -113,6 +114,7 @@ int agent_build(struct image_job *job, struct image_record *r, struct bb_err *er
 	n = agent_fetch(job, pin, &archive, err);
 	if (n < 0)
 		return n;
+	assert(archive != NULL);
 	job_step(job, 5, "checking what was downloaded");
 	n = integrity_check_file(archive, pin->integrity, err);
 	if (n < 0)

@@ -24,7 +24,6 @@
 
 #define BASE_SOURCES_MAX (64 * 1024)
 #define BASE_CONFIG_MAX  (256 * 1024)
-#define BASE_STATUS_MAX  (16 * 1024 * 1024) /* bytes of dpkg's status file */
 
 /* What a coding agent expects of a system, beside what is essential anyway. */
 #define BASE_PACKAGES "ca-certificates,curl,git,less,make,patch,procps,python3"

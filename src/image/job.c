@@ -58,7 +58,8 @@ void job_move(struct image_job *job, int done, const char *text)
 		job->report(job->arg, line, job->percent + job->span * done / 1000);
 }
 
-char *job_find_program(const char *name)
+/* The path of a program, on the heap, or NULL. */
+static char *find_program(const char *name)
 {
 	const char *path = getenv("PATH");
 	BB_AUTO_FREE char *all =
@@ -77,7 +78,7 @@ char *job_find_program(const char *name)
 
 int job_need_program(const char *name, const char *package, struct bb_err *err)
 {
-	BB_AUTO_FREE char *path = job_find_program(name);
+	BB_AUTO_FREE char *path = find_program(name);
 
 	if (path != NULL)
 		return 0;
@@ -243,7 +244,7 @@ static int run_start(struct run *run, size_t i, int in_fd, int out_fd, int log_f
 		     struct bb_err *err)
 {
 	const struct job_tool *tool = run->tools[i];
-	BB_AUTO_FREE char *path = job_find_program(tool->argv[0]);
+	BB_AUTO_FREE char *path = find_program(tool->argv[0]);
 	BB_AUTO_STRV char **argv = NULL;
 	BB_AUTO_STRV char **envp = NULL;
 	struct spawn_fd fds[3] = { { log_fd, 2 },

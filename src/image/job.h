@@ -45,8 +45,6 @@ int job_run(struct image_job *job, const struct job_tool *tool, struct bb_err *e
 int job_pipe(struct image_job *job, const struct job_tool *from, const struct job_tool *to,
 	     struct bb_err *err);
 
-/* The path of a program, on the heap, or NULL. */
-char *job_find_program(const char *name);
 /* BB_E_MISSING with the package's name when the program is not there. */
 int job_need_program(const char *name, const char *package, struct bb_err *err);
 

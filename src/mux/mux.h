@@ -70,14 +70,12 @@ struct bb_view mux_output(struct mux *m);
 void mux_output_consume(struct mux *m, size_t n);
 /* Announces the end; the peer opens nothing more. */
 void mux_go_away(struct mux *m);
-bool mux_peer_gone_away(const struct mux *m);
 size_t mux_open_streams(const struct mux *m);
 
 /* Opens a stream towards the peer. 0 and *ret, or -EMFILE (limit), -ESHUTDOWN, -ENOMEM. */
 int mux_open(struct mux *m, void *owner, struct mux_stream **ret);
 
 void mux_stream_set_owner(struct mux_stream *s, void *owner);
-void *mux_stream_owner(const struct mux_stream *s);
 uint32_t mux_stream_id(const struct mux_stream *s);
 
 /* Receive side. Consuming returns credit to the peer. Inside on_readable the view may lie in what

@@ -53,7 +53,6 @@ struct mux {
 	struct bb_err error;         /* code != 0: dead */
 };
 
-struct mux_stream *mux_find(struct mux *m, uint32_t id);
 struct mux_stream *mux_stream_new(struct mux *m, uint32_t id, void *owner);
 void mux_send_control(struct mux *m, enum mux_type type, uint16_t flags, uint32_t id,
 		      uint32_t length);

@@ -56,7 +56,7 @@ void mux_free(struct mux *m)
 	free(m);
 }
 
-struct mux_stream *mux_find(struct mux *m, uint32_t id)
+static struct mux_stream *find(struct mux *m, uint32_t id)
 {
 	struct mux_stream *s = m->buckets[id / 2 % MUX_BUCKETS];
 
@@ -120,11 +120,6 @@ void mux_go_away(struct mux *m)
 		return;
 	m->has_sent_go_away = true;
 	mux_send_control(m, MUX_GO_AWAY, 0, 0, 0);
-}
-
-bool mux_peer_gone_away(const struct mux *m)
-{
-	return m->has_got_go_away;
 }
 
 size_t mux_open_streams(const struct mux *m)
@@ -249,7 +244,7 @@ static int stream_frame(struct mux *m, const struct mux_header *h)
 		if (r < 0)
 			return r;
 	}
-	s = mux_find(m, h->id);
+	s = find(m, h->id);
 	if (s == NULL || s->is_reset) {
 		m->data_id = 0;
 		r = account_dead_frame(m, h);
@@ -265,7 +260,7 @@ static int stream_frame(struct mux *m, const struct mux_header *h)
 	}
 	if (h->type == MUX_WINDOW) {
 		r = add_credit(m, s, h->length);
-		s = mux_find(m, h->id);
+		s = find(m, h->id);
 		if (r == 0 && s != NULL && !s->is_reset && (h->flags & MUX_FIN) != 0)
 			r = fin_by_peer(m, s);
 		return r;
@@ -336,7 +331,7 @@ static bool hand_over(struct mux *m, struct mux_stream *s, struct bb_view v)
 	}
 	s->direct = v;
 	m->handlers->on_readable(m->arg, s, s->owner);
-	s = mux_find(m, id);
+	s = find(m, id);
 	if (s == NULL || s->direct.n == 0)
 		return true;
 	v = s->direct;
@@ -348,7 +343,7 @@ static bool hand_over(struct mux *m, struct mux_stream *s, struct bb_view v)
 static long payload(struct mux *m, const uint8_t *p, size_t n)
 {
 	size_t take = n < m->data_left ? n : m->data_left;
-	struct mux_stream *s = m->data_id == 0 ? NULL : mux_find(m, m->data_id);
+	struct mux_stream *s = m->data_id == 0 ? NULL : find(m, m->data_id);
 
 	m->data_left -= (uint32_t)take;
 	if (s == NULL || s->is_reset)

@@ -33,11 +33,6 @@ void mux_stream_set_owner(struct mux_stream *s, void *owner)
 	s->owner = owner;
 }
 
-void *mux_stream_owner(const struct mux_stream *s)
-{
-	return s->owner;
-}
-
 uint32_t mux_stream_id(const struct mux_stream *s)
 {
 	return s->id;

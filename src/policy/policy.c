@@ -42,7 +42,8 @@ void policy_free(struct policy *p)
 	free(p);
 }
 
-bool policy_is_token(const char *s)
+/* RFC 9110 5.6.2 */
+static bool is_token(const char *s)
 {
 	size_t n = strspn(s, "!#$%&'*+-.^_`|~0123456789"
 			     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
@@ -107,8 +108,8 @@ static int check_auth(const struct policy_route *r, struct bb_err *err)
 				  "host '%s' has auth and plain ports: a credential never travels "
 				  "over plain HTTP",
 				  r->host);
-	if (r->auth_header != NULL && (!policy_is_token(r->auth_header) ||
-				       has_upper(r->auth_header) || strlen(r->auth_header) > 64))
+	if (r->auth_header != NULL &&
+	    (!is_token(r->auth_header) || has_upper(r->auth_header) || strlen(r->auth_header) > 64))
 		return bb_err_set(err, -EINVAL, "host '%s': '%s' is not a header name", r->host,
 				  BB_ESCAPED(bb_view_str(r->auth_header)));
 	if (r->token_ref[0] == '\0' || strlen(r->token_ref) > POLICY_TEXT_MAX)
@@ -158,7 +159,7 @@ static int check_matches(const struct policy_route *r, struct bb_err *err)
 					  "host '%s' has a rule of more than %d methods", r->host,
 					  LIMIT_MATCH_METHODS);
 		for (size_t k = 0; m->methods != NULL && m->methods[k] != NULL; k++)
-			if (!policy_is_token(m->methods[k]) || has_lower(m->methods[k]) ||
+			if (!is_token(m->methods[k]) || has_lower(m->methods[k]) ||
 			    strlen(m->methods[k]) > 32)
 				return bb_err_set(err, -EINVAL, "host '%s': '%s' is not a method",
 						  r->host, BB_ESCAPED(bb_view_str(m->methods[k])));

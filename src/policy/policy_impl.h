@@ -11,6 +11,5 @@
 bool policy_is_name(const char *host);
 /* The last label is a number in some notation: inet_aton() and URL parsers read an address. */
 bool policy_is_numeric(const char *host);
-bool policy_is_token(const char *s); /* RFC 9110 5.6.2 */
 
 #endif

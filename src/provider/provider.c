@@ -8,7 +8,6 @@
 #include "base/text.h"
 
 static const struct provider *const providers[] = { &provider_claude };
-static const char *const names[] = { "claude", NULL };
 static const char *const planned[] = { "codex", "pi", "gemini", "opencode", NULL };
 
 const struct provider *provider_find(const char *name)
@@ -19,11 +18,6 @@ const struct provider *provider_find(const char *name)
 		if (strcmp(providers[i]->name, name) == 0)
 			return providers[i];
 	return NULL;
-}
-
-const char *const *provider_names(void)
-{
-	return names;
 }
 
 bool provider_is_planned(const char *name)

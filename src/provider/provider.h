@@ -56,8 +56,7 @@ struct provider {
 
 /* NULL name: the plain provider, a login shell in the image "base". Unknown: NULL. */
 const struct provider *provider_find(const char *name);
-/* All names, NULL-terminated; and those of the original that are not built. */
-const char *const *provider_names(void);
+/* One of the original that is not built. */
 bool provider_is_planned(const char *name);
 
 int provider_prepare(const struct provider *p, const struct provider_input *in,

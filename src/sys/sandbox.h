@@ -34,8 +34,6 @@ enum sandbox_profile {
 #define SANDBOX_NUM_PROFILES 8
 
 int sandbox_early(int keep_fds, struct bb_err *err);
-/* The same without PDEATHSIG: for the monitor, which outlives the command that started it. */
-int sandbox_early_alone(int keep_fds, struct bb_err *err);
 /* dir_fd: the directory SANDBOX_ARCHIVE may use, else -1. */
 int sandbox_lock(enum sandbox_profile profile, int dir_fd, struct bb_err *err);
 

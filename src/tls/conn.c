@@ -72,7 +72,8 @@ static long bio_ctrl(BIO *bio, int cmd, long number, void *p)
 	return cmd == BIO_CTRL_FLUSH ? 1 : 0; /* nothing is buffered here */
 }
 
-BIO *tls_bio_new(struct tls_conn *c)
+/* The descriptor of a connection as OpenSSL sees it: prefix first, MSG_NOSIGNAL, MSG_DONTWAIT. */
+static BIO *bio_new(struct tls_conn *c)
 {
 	static BIO_METHOD *method; /* one for the process's life */
 	BIO *bio;
@@ -157,7 +158,7 @@ static struct tls_conn *conn_new(SSL_CTX *ctx, int fd, const char *name)
 		return NULL;
 	}
 	c->ssl = SSL_new(ctx);
-	bio = c->ssl == NULL ? NULL : tls_bio_new(c);
+	bio = c->ssl == NULL ? NULL : bio_new(c);
 	if (bio == NULL) {
 		tls_conn_free(c);
 		return NULL;

@@ -60,8 +60,6 @@ X509 *tls_cert_new(const char *common_name, long days);
 /* The leaf for a name (borrowed from the cache). 0, -EBUSY above the rate, or -ENOMEM. */
 int tls_leaf_get(struct tls_ca *ca, const char *name, X509 **ret);
 
-/* The descriptor of a connection as OpenSSL sees it: prefix first, MSG_NOSIGNAL, MSG_DONTWAIT. */
-BIO *tls_bio_new(struct tls_conn *c);
 /* Called by OpenSSL when a ClientHello has come. */
 int tls_on_client_hello(SSL *ssl, int *alert, void *arg);
 

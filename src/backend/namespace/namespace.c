@@ -48,8 +48,8 @@ void namespace_jail_plan(const struct backend_plan *plan, const struct layout *l
 	};
 }
 
-int namespace_start(const struct backend_plan *plan, const char *init_path, int stream_fd,
-		    struct backend_guest **ret, struct bb_err *err)
+static int start(const struct backend_plan *plan, int stream_fd, struct backend_guest **ret,
+		 struct bb_err *err)
 {
 	const struct spawn_fd fds[NAMESPACE_FDS] = {
 		{ .from = plan->console_fd, .to = STDOUT_FILENO },
@@ -57,10 +57,13 @@ int namespace_start(const struct backend_plan *plan, const char *init_path, int 
 		{ .from = stream_fd, .to = 3 },
 	};
 	__attribute__((cleanup(layout_done))) struct layout layout = { 0 };
+	BB_AUTO_FREE char *init_path = bb_path_sibling(INIT_NAME, err);
 	BB_AUTO_FREE struct jailed_guest *g = calloc(1, sizeof(*g));
 	struct jail_plan jail;
 	int r;
 
+	if (init_path == NULL)
+		return BB_E_MISSING;
 	if (g == NULL)
 		return bb_err_set(err, -ENOMEM, "no memory");
 	r = layout_build(&layout, plan->image, &plan->resources, init_path, err);
@@ -76,15 +79,6 @@ int namespace_start(const struct backend_plan *plan, const char *init_path, int 
 	(void)close(stream_fd); /* the child has its own */
 	*ret = &bb_take_ptr(&g)->base;
 	return 0;
-}
-
-static int start(const struct backend_plan *plan, int stream_fd, struct backend_guest **ret,
-		 struct bb_err *err)
-{
-	BB_AUTO_FREE char *init_path = bb_path_sibling(INIT_NAME, err);
-
-	return init_path == NULL ? BB_E_MISSING
-				 : namespace_start(plan, init_path, stream_fd, ret, err);
 }
 
 static void check_init(void *arg, struct backend_check *c)

@@ -1,5 +1,5 @@
-/* The namespace backend with its programs named by the caller, for tests; production code goes
- * through backend.h, which finds bottle-init beside the running program. */
+/* The jail of a namespace bottle, for tests that run a program of their own in it; production code
+ * goes through backend.h. */
 #ifndef BB_BACKEND_NAMESPACE_NAMESPACE_H
 #define BB_BACKEND_NAMESPACE_NAMESPACE_H
 
@@ -12,9 +12,5 @@
 #define NAMESPACE_FDS 3
 void namespace_jail_plan(const struct backend_plan *plan, const struct layout *layout,
 			 const struct spawn_fd fds[NAMESPACE_FDS], struct jail_plan *ret);
-
-/* backend_start() of this backend with the path of bottle-init. */
-int namespace_start(const struct backend_plan *plan, const char *init_path, int stream_fd,
-		    struct backend_guest **ret, struct bb_err *err);
 
 #endif

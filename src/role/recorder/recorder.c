@@ -51,7 +51,7 @@ static int append(struct recorder *r)
 	return 0;
 }
 
-void recorder_flush(struct recorder *r)
+static void flush(struct recorder *r)
 {
 	int result = 0;
 
@@ -68,7 +68,7 @@ void recorder_flush(struct recorder *r)
 
 static void flush_later(void *arg)
 {
-	recorder_flush(arg);
+	flush(arg);
 }
 
 static int take_record(void *ctx, struct ipc_message *m, struct bb_err *err)
@@ -80,7 +80,7 @@ static int take_record(void *ctx, struct ipc_message *m, struct bb_err *err)
 	if (m->id == 0)
 		return bb_err_set(err, -EPROTO, "a record has no number");
 	if (r->pending_count == RECORDER_BATCH)
-		recorder_flush(r);
+		flush(r);
 	result = recorder_line(m->body, &r->batch, err);
 	if (result < 0)
 		return result;
@@ -119,7 +119,7 @@ static void on_gone(void *arg, const struct bb_err *err)
 	for (size_t i = 0; i < r->writer_count; i++)
 		is_last = is_last && r->writers[i].link == NULL;
 	if (is_last && r->role.state == ROLE_ENDING) {
-		recorder_flush(r);
+		flush(r);
 		role_stop(&r->role, 0);
 	}
 }
@@ -142,7 +142,7 @@ static void on_ending(void *arg)
 {
 	struct recorder *r = arg;
 
-	recorder_flush(r);
+	flush(r);
 	role_stop(&r->role, 0);
 }
 

@@ -40,7 +40,6 @@ extern const struct ipc_op recorder_ops[];
 extern const size_t recorder_op_count;
 
 int recorder_start(struct recorder *r, struct bb_err *err);
-void recorder_flush(struct recorder *r);
 /* Ends when the last writer has gone, or after a second. */
 void recorder_shut_down(struct recorder *r);
 

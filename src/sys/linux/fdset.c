@@ -88,11 +88,6 @@ static int sweep(int first, bool only_mark)
 	return walk_table(first, only_mark);
 }
 
-int fdset_cloexec_from(int first)
-{
-	return sweep(first, true);
-}
-
 int fdset_close_from(int first)
 {
 	return sweep(first, false);
@@ -146,7 +141,7 @@ int fdset_place(const struct spawn_fd *fds, size_t count, int null_fd, int **kee
 	null_fd = fcntl(null_fd, F_DUPFD_CLOEXEC, top + 1);
 	if (null_fd < 0)
 		return -errno;
-	if (fdset_cloexec_from(3) < 0)
+	if (sweep(3, true) < 0)
 		return -EIO;
 	for (int fd = 0; fd < 3; fd++) {
 		if (!named[fd] && dup2(null_fd, fd) < 0)

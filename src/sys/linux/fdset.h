@@ -11,10 +11,8 @@
 
 #define FDSET_MAX 64 /* descriptors a plan may place; the largest plan today has 12 */
 
-/* Sets close-on-exec on every descriptor from `first` on. close_range() where the kernel has it
- * (5.11), else a walk over /proc/self/fd, else over the whole table. 0 or -errno. */
-int fdset_cloexec_from(int first);
-/* Closes every descriptor from `first` on, in the same ways. 0 or -errno. */
+/* Closes every descriptor from `first` on: close_range() where the kernel has it (5.9), else a walk
+ * over /proc/self/fd, else over the whole table. 0 or -errno. */
 int fdset_close_from(int first);
 
 /*

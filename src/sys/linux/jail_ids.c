@@ -30,7 +30,6 @@
  * 2^31. */
 #define ROOT_RANGE_START 0x78000000U
 
-#define SUBID_FILE_MAX   (1024 * 1024)
 #define IDMAP_TIMEOUT_MS 5000
 #define CAPS_OF_REAL_ROOT                                                                        \
 	(1ULL << CAP_SYS_ADMIN | 1ULL << CAP_SETUID | 1ULL << CAP_SETGID | 1ULL << CAP_SETPCAP | \

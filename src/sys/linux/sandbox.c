@@ -53,11 +53,18 @@ static const struct profile profiles[] = {
 };
 _Static_assert(BB_ARRAY_LEN(profiles) == SANDBOX_NUM_PROFILES, "one line for each profile");
 
-static int early(int keep_fds, struct bb_err *err)
+int sandbox_early(int keep_fds, struct bb_err *err)
 {
 	const struct rlimit no_core = { 0, 0 };
+	pid_t parent = getppid();
 	int r;
 
+	/* The parent asked for this at fork already (spawn.h); a second time covers a start by
+	 * hand. A parent that died in between left us to another process: the number changed. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return bb_err_errno(err, "sandbox: parent-death signal");
+	if (getppid() != parent)
+		return bb_err_set(err, BB_E_PART, "sandbox: the parent is gone");
 	r = fdset_close_from(keep_fds);
 	if (r < 0)
 		return bb_err_set(err, r, "sandbox: cannot close inherited descriptors");
@@ -71,24 +78,6 @@ static int early(int keep_fds, struct bb_err *err)
 	if (r < 0)
 		return bb_err_set(err, r, "sandbox: inheritable capabilities: %s", bb_err_name(r));
 	return 0;
-}
-
-int sandbox_early(int keep_fds, struct bb_err *err)
-{
-	pid_t parent = getppid();
-
-	/* The parent asked for this at fork already (spawn.h); a second time covers a start by
-	 * hand. A parent that died in between left us to another process: the number changed. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-		return bb_err_errno(err, "sandbox: parent-death signal");
-	if (getppid() != parent)
-		return bb_err_set(err, BB_E_PART, "sandbox: the parent is gone");
-	return early(keep_fds, err);
-}
-
-int sandbox_early_alone(int keep_fds, struct bb_err *err)
-{
-	return early(keep_fds, err);
 }
 
 /* Opens what the profile may read; a file that is not there is not needed. */
