@@ -162,6 +162,8 @@ static int take_unasked(struct cli_control *c, const struct ipc_message *m, stru
 		return take_ended(c, m, err);
 	if (m->type == IPC_CONTROL_NOTE) {
 		(void)read_sentence(m, 1, text, sizeof(text));
+		if (c->is_stopping && err != NULL)
+			return bb_err_set(err, BB_E_REFUSED, "%s", text); /* it does not end now */
 		cli_out_note("%s", text);
 		return 0;
 	}
@@ -350,5 +352,6 @@ int cli_control_stop(struct cli_control *c, int timeout_ms, struct bb_err *err)
 
 	if (r < 0)
 		return bb_err_set(err, r, "the bottle's monitor is gone");
+	c->is_stopping = true;
 	return cli_control_wait_end(c, timeout_ms, err);
 }

@@ -17,6 +17,7 @@ struct cli_control {
 	bool has_ended; /* the bottle is over; the rest is what its monitor said */
 	bool workspace_kept;
 	uint32_t exit_code;
+	bool is_stopping; /* a word that the bottle stays alive is the answer */
 	char reason[512];
 	char problem[1024];
 	uint8_t buffer[LIMIT_IPC_BODY + 64];

@@ -1,6 +1,8 @@
 /* From argv to a command; see command.h for the tables. */
 #include "cli/run.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -87,7 +89,7 @@ static void tell_reaped(void *arg, const char *identity)
 	cli_out_note("'%s' had lost its monitor; what was left of it is cleaned up", identity);
 }
 
-int cli_run(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	const struct cli_command *c;
 	struct cli_args args;
@@ -124,4 +126,24 @@ int cli_run(int argc, char **argv)
 	if (!cli_args_has(&args, "dry-run"))
 		(void)store_reap(tell_reaped, NULL, NULL);
 	return c->run(&args);
+}
+
+/* What a command printed is only now known to have been written. */
+static int end_output(int code)
+{
+	struct bb_err err = { 0 };
+	int why = fflush(stdout) == 0 ? 0 : errno;
+
+	if (why == 0 && ferror(stdout) == 0)
+		return code;
+	if (why == EPIPE)
+		return code == 0 ? 128 + SIGPIPE : code; /* as if the signal were not ignored */
+	(void)bb_err_set(&err, -EIO, "cannot write to standard output%s%s", why == 0 ? "" : ": ",
+			 why == 0 ? "" : bb_err_name(-why));
+	return cli_out_fail(&err);
+}
+
+int cli_run(int argc, char **argv)
+{
+	return end_output(run(argc, argv));
 }

@@ -19,6 +19,7 @@
 #include "base/num.h"
 #include "base/text.h"
 #include "base/tlv.h"
+#include "cli/command.h"
 #include "cli/out.h"
 #include "cli/signals.h"
 #include "ipc/messages.h"
@@ -33,7 +34,8 @@
 struct output {
 	int fd;
 	bool is_terminal;
-	bool is_broken; /* the reader has gone */
+	int broken; /* why it takes no more, negative: -EPIPE when its reader has gone; 0: it does
+		     */
 	struct term_filter filter;
 	struct bb_buf waiting;
 };
@@ -67,7 +69,7 @@ static void output_init(struct output *o, int fd)
 
 static int output_put(struct output *o, struct bb_view v)
 {
-	if (o->is_broken)
+	if (o->broken != 0)
 		return 0;
 	return o->is_terminal ? term_filter_feed(&o->filter, v, &o->waiting)
 			      : bb_buf_append_view(&o->waiting, v);
@@ -85,7 +87,7 @@ static void output_flush(struct output *o)
 	if (n > 0) {
 		bb_buf_consume(&o->waiting, (size_t)n);
 	} else if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		o->is_broken = true;
+		o->broken = -errno;
 		bb_buf_reset(&o->waiting);
 	}
 }
@@ -98,8 +100,8 @@ static void output_done(struct output *o)
 	if (o->is_terminal)
 		(void)term_filter_finish(&o->filter, &o->waiting); /* full: the reset is lost */
 	v = bb_buf_peek(&o->waiting);
-	if (!o->is_broken && v.n > 0)
-		(void)bb_fd_write_all(o->fd, v.p, v.n);
+	if (o->broken == 0 && v.n > 0)
+		o->broken = bb_fd_write_all(o->fd, v.p, v.n);
 	bb_buf_done(&o->waiting);
 }
 
@@ -320,11 +322,29 @@ static void take_control(struct session *s)
 	(void)cli_control_take(s->control, &ignored);
 }
 
-/* A reader of our output that went away ends the process as a closed pipe would. */
+/* A reader of our output that went away ends the process as a closed pipe would; a full disk ends
+ * it, too. The agent goes on: its work is worth more than its output. */
 static void check_broken(struct session *s)
 {
-	if (s->out.is_broken && !s->plan->is_main)
-		end_session(s, CLI_SESSION_EXITED, 128 + SIGPIPE);
+	if (s->out.broken != 0 && !s->plan->is_main)
+		end_session(s, CLI_SESSION_EXITED,
+			    s->out.broken == -EPIPE ? 128 + SIGPIPE : CLI_EXIT_OWN);
+}
+
+/* Output that could not be written is told, and no success. */
+static void tell_broken(struct session *s)
+{
+	static const char *const names[] = { "standard output", "standard error" };
+	const int broken[] = { s->out.broken, s->err.broken };
+
+	for (size_t i = 0; i < BB_ARRAY_LEN(names); i++) {
+		if (broken[i] >= 0 || broken[i] == -EPIPE)
+			continue;
+		cli_out_note("cannot write to %s: %s; the rest of the output is lost", names[i],
+			     bb_err_name(broken[i]));
+		if (s->result->code == 0)
+			s->result->code = CLI_EXIT_OWN;
+	}
 }
 
 static int step(struct session *s, struct bb_err *err)
@@ -419,6 +439,7 @@ int cli_session_run(struct cli_control *control, const struct cli_session_plan *
 	output_done(&s.out);
 	output_done(&s.err);
 	terminal_restore(&s);
+	tell_broken(&s);
 	(void)close(s.stream);
 	bb_buf_done(&s.to_guest);
 	bb_buf_done(&s.from_guest);

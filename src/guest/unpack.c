@@ -140,8 +140,10 @@ static int unpack_file(struct unpack *u, int dir, const char *name, struct bb_er
 	if (fd < 0)
 		return unpack_error(err, -errno, e->path);
 	r = unpack_data(u, fd, err);
-	if (r < 0)
+	if (r < 0) {
+		(void)unlinkat(dir, name, 0); /* half a file is worse than none */
 		return r;
+	}
 	if (fchmod(fd, e->mode & UNPACK_MODE) < 0 || futimens(fd, times) < 0)
 		return unpack_error(err, -errno, e->path);
 	return 0;

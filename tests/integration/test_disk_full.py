@@ -101,10 +101,10 @@ def case_stop_without_room_says_what_is_lost():
             assert meta["has_ended"] and meta["problem"] == end["problem"], meta
 
 
-def inside(name):
+def inside(name, file=__file__, *argv):
     """Runs a case in a namespace of its own."""
     flags = ["-m"] if os.geteuid() == 0 else ["-Urm"]
-    done = subprocess.run(["unshare", *flags, "--propagation", "private", sys.executable, "-B", __file__, name],
+    done = subprocess.run(["unshare", *flags, "--propagation", "private", sys.executable, "-B", file, name, *argv],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert done.returncode == 0, done.stdout
 

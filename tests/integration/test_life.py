@@ -23,16 +23,21 @@ TIMEOUT = 120
 class Bottles(Home):
     """A home with one agent, and the command line."""
 
+    program = os.path.join(BIN, "bot-bottle")
+
     def __init__(self):
         super().__init__()
         self.seen = set()  # identities of all bottles that there were
+        self.furnish()
+        for name in list(self.env):
+            if name.startswith("BOT_BOTTLE_") and name != "BOT_BOTTLE_HOME":
+                del self.env[name]
+
+    def furnish(self):
         for name in ("bottles", "agents"):
             os.makedirs(os.path.join(self.root, name))
         self.write("bottles/dev.md", "---\negress:\n  routes:\n    - host: example.com\n---\n")
         self.write("agents/me.md", "---\nbottle: dev\n---\n")
-        for name in list(self.env):
-            if name.startswith("BOT_BOTTLE_") and name != "BOT_BOTTLE_HOME":
-                del self.env[name]
 
     def write(self, name, text):
         with open(os.path.join(self.root, name), "w", encoding="utf-8") as f:
@@ -40,7 +45,7 @@ class Bottles(Home):
 
     def popen(self, *argv, **more):
         more = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **more}
-        return subprocess.Popen([os.path.join(BIN, "bot-bottle"), *argv], env=self.env, text=True, **more)
+        return subprocess.Popen([self.program, *argv], env=self.env, text=True, **more)
 
     def command(self, *argv):
         process = self.popen(*argv)

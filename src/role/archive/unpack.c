@@ -142,8 +142,10 @@ static int place_file(struct unpacking *u, struct archive_entry *e, int dir, con
 	if (fd < 0)
 		return bb_err_errno(u->err, "cannot create '%s'", BB_ESCAPED(bb_view_str(path)));
 	r = copy_content(u, fd, path);
-	if (r < 0)
+	if (r < 0) {
+		(void)unlinkat(dir, name, 0); /* half a file is worse than none */
 		return r;
+	}
 	if (fchmod(fd, archive_entry_perm(e) & 0755) < 0)
 		return bb_err_errno(u->err, "cannot set the mode of '%s'",
 				    BB_ESCAPED(bb_view_str(path)));
@@ -223,6 +225,8 @@ static int place_hardlink(struct unpacking *u, const char *target, int dir, cons
 	}
 	if (r == 0)
 		(void)fchmod(to, st.st_mode & 0755); /* it is ours; a failure leaves it private */
+	else
+		(void)unlinkat(dir, name, 0); /* as in place_file() */
 	return r;
 }
 
