@@ -59,7 +59,8 @@ int backend_guest_event_fd(const struct backend_guest *g)
 
 int backend_guest_next_event(struct backend_guest *g, struct backend_event *ret, struct bb_err *err)
 {
-	*ret = (struct backend_event){ .door = { .stream_fd = -1, .proxy_fd = -1 } };
+	*ret = (struct backend_event){ .door = {
+					       .stream_fd = -1, .proxy_fd = -1, .canary_fd = -1 } };
 	return g->backend->kept->next_event(g, ret, err);
 }
 
@@ -67,9 +68,11 @@ void backend_event_done(struct backend_event *e)
 {
 	bb_cleanup_fd(&e->door.stream_fd);
 	bb_cleanup_fd(&e->door.proxy_fd);
+	bb_cleanup_fd(&e->door.canary_fd);
 	explicit_bzero(e, sizeof(*e));
 	e->door.stream_fd = -1;
 	e->door.proxy_fd = -1;
+	e->door.canary_fd = -1;
 }
 
 int backend_guest_minted(struct backend_guest *g, struct bb_view ca_pem, struct bb_err *err)

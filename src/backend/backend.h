@@ -92,6 +92,9 @@ bool backend_is_kept(const struct backend *b);
 struct backend_door {
 	int stream_fd; /* listening, owned; one connection becomes the stream */
 	int proxy_fd;  /* listening, owned; -1: the guest has no other way than the stream */
+	/* With a proxy: listening, owned, on an address that the guest must not reach; whoever
+	 * holds it only sees whether somebody connects. Else -1. */
+	int canary_fd;
 	/* The stream begins with the credential. Without: who connects must be of our uid. */
 	bool wants_credential;
 	uint8_t credential[BACKEND_CREDENTIAL];

@@ -9,6 +9,7 @@
 static const struct backend *const registry[] = {
 	&backend_microvm,
 	&backend_namespace,
+	&backend_smolmachines,
 };
 
 const struct backend *backend_find(const char *name)

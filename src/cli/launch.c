@@ -34,7 +34,9 @@ static const char *const kept_variables[] = {
 	"TMPDIR",         "XDG_RUNTIME_DIR",
 	"XDG_CACHE_HOME", "BOT_BOTTLE_HOME",
 	"BOT_BOTTLE_LOG", "ASAN_OPTIONS",
-	"UBSAN_OPTIONS",
+	"UBSAN_OPTIONS",  "XDG_DATA_HOME",
+	"LOGNAME",        "XDG_CONFIG_HOME",
+	"XDG_STATE_HOME",
 };
 
 struct launching {

@@ -92,14 +92,14 @@ enum ipc_type {
 		     * tag 3 bytes: TCP: the CHANNEL_CREDENTIAL_BYTES that come first */
 
 	/* monitor <-> keeper, which starts and removes the machine (backend smolmachines) */
-	IPC_KEEPER_PLAN = 80,    /* -> keeper: tags: enum keeper_plan_tag */
-	IPC_KEEPER_MINTED = 81,  /* -> keeper: tag 1 bytes: egress's public certificate (PEM) */
-	IPC_KEEPER_LAUNCH = 82,  /* -> keeper: channel and egress hold the door's sockets */
-	IPC_KEEPER_STEP = 83,    /* keeper ->: tag 1 str: what is being done now */
-	IPC_KEEPER_DOOR = 84,    /* keeper ->: fds: listener of the stream, then (TSI mode) of the
-				  * proxy; tag 1 bytes: the stream's credential, tag 2 str: the proxy's
-				  * password, tag 3 str: the proxy's URL (2 and 3 in TSI mode only, 1
-				  * empty else) */
+	IPC_KEEPER_PLAN = 80,   /* -> keeper: tags: enum keeper_plan_tag */
+	IPC_KEEPER_MINTED = 81, /* -> keeper: tag 1 bytes: egress's public certificate (PEM) */
+	IPC_KEEPER_LAUNCH = 82, /* -> keeper: channel and egress hold the door's sockets */
+	IPC_KEEPER_STEP = 83,   /* keeper ->: tag 1 str: what is being done now */
+	IPC_KEEPER_DOOR =
+		84,              /* keeper ->: fds: listener of the stream; in TSI mode also of the
+				  * proxy and of the canary; tag 1 bytes: the stream's credential, tag 2
+				  * str: the proxy's password, tag 3 str: its URL (in TSI mode only) */
 	IPC_KEEPER_STARTED = 85, /* keeper ->: the machine runs; tag 1 str: note */
 	IPC_KEEPER_FAILED = 86,  /* keeper ->: tag 1 str: sentence; the last thing it says */
 
@@ -164,6 +164,16 @@ enum record_tag {
 	RECORD_MS = 12,        /* u32 */
 	RECORD_ADDRESS = 13,   /* str: address dialled, optional */
 	RECORD_AUTH = 14,      /* u32: 1 when a credential was injected */
+};
+
+enum keeper_plan_tag {
+	KEEPER_PLAN_IDENTITY = 1, /* str */
+	KEEPER_PLAN_IMAGE = 2,    /* str: its name */
+	KEEPER_PLAN_RUN_DIR = 3,  /* str: the bottle's own */
+	KEEPER_PLAN_CPUS = 4,     /* u32 */
+	KEEPER_PLAN_MEMORY = 5,   /* u64: bytes */
+	KEEPER_PLAN_DISK = 6,     /* u64: bytes */
+	KEEPER_PLAN_PIDS = 7,     /* u32 */
 };
 
 enum control_state_tag {

@@ -14,12 +14,18 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "base/text.h"
 
 #define KVM_CPUINFO_MAX (4 * 1024 * 1024)
 #define KVM_API         12 /* unchanged since 2007 */
 #define KVM_GROUPS_MAX  256
 
-const struct kvm_paths kvm_host_paths = { .device = "/dev/kvm", .cpuinfo = "/proc/cpuinfo" };
+#define OS_RELEASE_MAX 65536
+#define NIXOS_SWITCH   "into configuration.nix and run: sudo nixos-rebuild switch"
+
+const struct kvm_paths kvm_host_paths = { .device = "/dev/kvm",
+					  .cpuinfo = "/proc/cpuinfo",
+					  .os_release = "/etc/os-release" };
 
 /* The value of the first line "key<tab>: value". */
 static struct bb_view cpuinfo_value(struct bb_view text, const char *key)
@@ -94,6 +100,20 @@ static void say(struct kvm_look *look, enum kvm_finding finding, const char *bri
 	(void)snprintf(look->brief, sizeof(look->brief), "%s", brief);
 }
 
+/* A line ID=nixos, quoted or not. */
+static bool is_nixos(const struct kvm_paths *paths)
+{
+	BB_AUTO_BUF struct bb_buf text = { .cap = OS_RELEASE_MAX };
+	BB_AUTO_FREE char *all = NULL;
+
+	/* A symlink on most systems. Unreadable: as on any other. */
+	if (bb_path_read(paths->os_release, 0, &text, NULL) < 0)
+		return false;
+	all = bb_text_printf("\n%.*s\n", BB_VIEW_ARG(bb_buf_peek(&text)));
+	return all != NULL &&
+	       (strstr(all, "\nID=nixos\n") != NULL || strstr(all, "\nID=\"nixos\"\n") != NULL);
+}
+
 static void look_missing(const struct kvm_paths *paths, struct kvm_look *look)
 {
 	BB_AUTO_BUF struct bb_buf text = { .cap = KVM_CPUINFO_MAX };
@@ -119,6 +139,11 @@ static void look_missing(const struct kvm_paths *paths, struct kvm_look *look)
 		look->text, sizeof(look->text),
 		"there is no '%s', although this CPU can virtualise: its module is not loaded",
 		paths->device);
+	if (is_nixos(paths)) {
+		(void)snprintf(look->mend, sizeof(look->mend),
+			       "put boot.kernelModules = [ \"%s\" ]; " NIXOS_SWITCH, module);
+		return;
+	}
 	(void)snprintf(look->mend, sizeof(look->mend),
 		       "run: sudo modprobe %s; should that fail, look for 'kvm' in the output of "
 		       "dmesg: the firmware may "
@@ -150,6 +175,16 @@ static void look_forbidden(const struct kvm_paths *paths, struct kvm_look *look)
 	say(look, KVM_NOT_PERMITTED, "no permission for /dev/kvm");
 	if (stat(paths->device, &st) == 0)
 		gr = getgrgid(st.st_gid);
+	if (is_nixos(paths) && (pw == NULL || gr == NULL || !user_is_listed(user, st.st_gid))) {
+		(void)snprintf(look->text, sizeof(look->text),
+			       "'%s' is not open to you: you are not in the group that may use it",
+			       paths->device);
+		(void)snprintf(look->mend, sizeof(look->mend),
+			       "put users.users.%s.extraGroups = [ \"kvm\" ]; " NIXOS_SWITCH
+			       ", then log in again",
+			       user);
+		return;
+	}
 	if (gr == NULL || st.st_gid == 0 || (st.st_mode & 060) != 060) {
 		(void)snprintf(look->text, sizeof(look->text),
 			       "'%s' is not open to you: its mode is %04o and no group but root's "

@@ -21,8 +21,9 @@ enum kvm_finding {
 
 /* Where to look: the host's own files, or a test's. */
 struct kvm_paths {
-	const char *device;  /* /dev/kvm */
-	const char *cpuinfo; /* /proc/cpuinfo */
+	const char *device;     /* /dev/kvm */
+	const char *cpuinfo;    /* /proc/cpuinfo */
+	const char *os_release; /* /etc/os-release: NixOS is mended by its configuration */
 };
 extern const struct kvm_paths kvm_host_paths;
 

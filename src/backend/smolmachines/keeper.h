@@ -14,19 +14,21 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define KEEPER_LINK_FD    3
-#define KEEPER_CONSOLE_FD 4
-#define KEEPER_PLAN_MAX   16384
+#define KEEPER_CONSOLE_FD 4 /* beside IPC_ROLE_FD: what the machine's init says goes there */
+#define KEEPER_PLAN_MAX   32768
 
-/* Strings owned. */
+/* What the monitor tells it. Strings owned. */
 struct keeper_plan {
-	char *identity, *image; /* image: name, for messages */
-	char *image_id;         /* content hash */
-	char *oci_path;         /* the image's OCI archive */
-	char *run_dir;          /* the bottle's own, 0700 */
+	char *identity;
+	char *image;   /* its name */
+	char *run_dir; /* the bottle's own, 0700 */
 	struct backend_resources resources;
+	/* Not sent: what the keeper finds for the image. */
+	char *archive; /* the OCI archive; socket mode */
+	char *pack;    /* what smolvm made of it; TSI mode */
 };
 
+/* out's cap is KEEPER_PLAN_MAX. */
 int keeper_plan_encode(const struct keeper_plan *p, struct bb_buf *out);
 int keeper_plan_decode(struct bb_view in, struct keeper_plan *ret, struct bb_err *err);
 void keeper_plan_done(struct keeper_plan *p);

@@ -122,6 +122,16 @@ int smolvm_open(smolvm_getenv *get, struct smolvm *ret, struct bb_err *err)
 	return smolvm_open_at(path, smolvm_environment(get), ret, err);
 }
 
+const char *smolvm_variable(const struct smolvm *vm, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; vm->env[i] != NULL; i++)
+		if (strncmp(vm->env[i], name, n) == 0 && vm->env[i][n] == '=')
+			return vm->env[i] + n + 1;
+	return NULL;
+}
+
 void smolvm_done(struct smolvm *vm)
 {
 	free(vm->path);

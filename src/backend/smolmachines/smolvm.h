@@ -47,6 +47,8 @@ char *smolvm_search(const char *path_variable);
 int smolvm_open(smolvm_getenv *get, struct smolvm *ret, struct bb_err *err);
 /* The same of a program and an environment that are known; both are taken. */
 int smolvm_open_at(char *path, char **env, struct smolvm *ret, struct bb_err *err);
+/* A variable of its children's environment, borrowed, or NULL. */
+const char *smolvm_variable(const struct smolvm *vm, const char *name);
 void smolvm_done(struct smolvm *vm); /* zeroed struct: no-op */
 
 struct smolvm_result {

@@ -18,6 +18,8 @@ enum statedb_os {
 	STATEDB_DARWIN, /* ~/Library/Application Support */
 };
 
+#define STATEDB_HERE STATEDB_LINUX /* what is built so far */
+
 /* What the path depends on; strings borrowed, NULL: unset. */
 struct statedb_env {
 	enum statedb_os os;

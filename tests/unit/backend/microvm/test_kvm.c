@@ -77,7 +77,9 @@ static struct kvm_look look_at(const char *device, const char *cpu)
 {
 	char *cpuinfo = bb_text_printf("%s/cpuinfo", root);
 	char *path = bb_text_printf("%s/%s", root, device);
-	struct kvm_paths paths = { .device = path, .cpuinfo = cpuinfo };
+	struct kvm_paths paths = { .device = path,
+				   .cpuinfo = cpuinfo,
+				   .os_release = "/nonexistent" };
 	struct kvm_look look;
 
 	assert_int_equal(bb_path_write_atomic(cpuinfo, cpu, strlen(cpu), 0644, NULL), 0);
@@ -109,6 +111,42 @@ static void no_device_on_a_cpu_that_can_is_a_module(void **state)
 	assert_non_null(strstr(look.mend, "modprobe kvm-intel"));
 }
 
+/* NixOS keeps modules and groups in its configuration: commands would be undone. */
+static void nixos_is_mended_by_its_configuration(void **state)
+{
+	static const struct {
+		const char *os_release;
+		bool is_nixos;
+	} cases[] = {
+		{ "NAME=NixOS\nID=nixos\n", true },
+		{ "ID=\"nixos\"\n", true },
+		{ "NAME=Debian\nID=debian\nID_LIKE=nixos\n", false },
+		{ "", false },
+	};
+	char *cpuinfo = bb_text_printf("%s/cpuinfo", root);
+	char *release = bb_text_printf("%s/os-release", root);
+	const char *cpu = CPU("AuthenticAMD", "svm");
+	struct kvm_paths paths = { "/nonexistent/kvm", cpuinfo, release };
+
+	(void)state;
+	assert_int_equal(bb_path_write_atomic(cpuinfo, cpu, strlen(cpu), 0644, NULL), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *text = cases[i].os_release;
+		struct kvm_look look;
+
+		assert_int_equal(bb_path_write_atomic(release, text, strlen(text), 0644, NULL), 0);
+		kvm_look(&paths, &look);
+		assert_int_equal(look.finding, KVM_NOT_LOADED);
+		assert_int_equal(strstr(look.mend, "boot.kernelModules = [ \"kvm-amd\" ];") !=
+						 NULL &&
+					 strstr(look.mend, "nixos-rebuild switch") != NULL,
+				 cases[i].is_nixos);
+		assert_int_equal(strstr(look.mend, "modprobe kvm-amd") != NULL, !cases[i].is_nixos);
+	}
+	free(cpuinfo);
+	free(release);
+}
+
 static void a_device_that_is_something_else_is_not_usable(void **state)
 {
 	struct kvm_look look;
@@ -138,7 +176,9 @@ static void a_device_of_another_user_names_what_to_do(void **state)
 	assert_true(child >= 0);
 	if (child == 0) {
 		char *cpuinfo = bb_text_printf("%s/cpuinfo", root);
-		struct kvm_paths paths = { .device = path, .cpuinfo = cpuinfo };
+		struct kvm_paths paths = { .device = path,
+					   .cpuinfo = cpuinfo,
+					   .os_release = "/nonexistent" };
 
 		if (geteuid() == 0 && (setgid(65534) < 0 || setuid(65534) < 0))
 			_exit(2);
@@ -164,6 +204,7 @@ int main(void)
 		cmocka_unit_test(the_model_is_the_first_cpus),
 		cmocka_unit_test(no_device_and_no_virtualisation_is_the_firmware),
 		cmocka_unit_test(no_device_on_a_cpu_that_can_is_a_module),
+		cmocka_unit_test(nixos_is_mended_by_its_configuration),
 		cmocka_unit_test(a_device_that_is_something_else_is_not_usable),
 		cmocka_unit_test(a_device_of_another_user_names_what_to_do),
 	};

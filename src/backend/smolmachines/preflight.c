@@ -1,0 +1,246 @@
+/*
+ * The checks in the order in which they mend each other: the program, its version, KVM's device,
+ * its permission, its use, the namespace. A start needs every one of them; "not proven" is a
+ * warning, since the machine's own start is a proof too, and never "usable".
+ */
+#include "backend/smolmachines/preflight.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/microvm/accel.h"
+#include "backend/microvm/qemu.h"
+#include "backend/report.h"
+#include "base/cleanup.h"
+#include "image/image.h"
+#include "sys/netns.h"
+
+#define PROOF_IMAGE "base" /* the kernel that proves it */
+#define ASK_DOCTOR  "run: bot-bottle doctor --backend smolmachines"
+
+BB_DEFINE_AUTO(qemu, qemu_free)
+
+static void see_proof(bool deep, struct smol_seen *s)
+{
+	BB_AUTO(qemu) struct qemu *q = NULL;
+	struct image *img = NULL;
+	struct accel accel;
+	enum accel_memory memory = ACCEL_UNKNOWN;
+
+	if (qemu_find(&q, NULL) < 0) {
+		s->proof = SMOL_PROOF_NO_QEMU;
+		return;
+	}
+	if (image_find(PROOF_IMAGE, &img, NULL) < 0) {
+		s->proof = SMOL_PROOF_NO_IMAGE;
+		return;
+	}
+	if (deep)
+		(void)accel_choose(ACCEL_ANY, q, img, &accel, NULL); /* remembers what it found */
+	memory = accel_recall(img, &s->proof_ms, s->proof_why, sizeof(s->proof_why));
+	s->proof = memory == ACCEL_PROVED   ? SMOL_PROOF_DONE
+		   : memory == ACCEL_FAILED ? SMOL_PROOF_FAILED
+					    : SMOL_PROOF_NOT_TRIED;
+	image_free(img);
+}
+
+void smol_see(bool deep, struct smol_seen *ret)
+{
+	const char *unproven = getenv(SMOL_UNPROVEN_VARIABLE);
+
+	*ret = (struct smol_seen){ .kvm_is_skipped =
+					   unproven != NULL && strcmp(unproven, "1") == 0 };
+	ret->version_result = smolvm_open(smolvm_own_environment, &ret->vm, &ret->version_why);
+	if (!ret->kvm_is_skipped) {
+		kvm_look(&kvm_host_paths, &ret->kvm);
+		if (ret->kvm.finding == KVM_OPENS)
+			see_proof(deep, ret);
+	}
+	if (ret->version_result == 0 && ret->vm.mode == SMOLVM_TSI)
+		ret->netns_result = netns_probe(&ret->netns_why);
+}
+
+void smol_seen_done(struct smol_seen *s)
+{
+	smolvm_done(&s->vm);
+}
+
+static void judge_smolvm(void *arg, struct backend_check *c)
+{
+	const struct smol_seen *s = arg;
+
+	if (s->vm.path != NULL) {
+		report_found(c, BACKEND_CHECK_OK, "'%s'", s->vm.path);
+		return;
+	}
+	report_found(c, BACKEND_CHECK_FAIL, "'smolvm' is not on PATH");
+	report_mend(c, "install smolvm " SMOLVM_SOCKET_VERSION
+		       " or later; docs/linux.md says how, with a checksum, also on NixOS");
+}
+
+static void judge_version(void *arg, struct backend_check *c)
+{
+	const struct smol_seen *s = arg;
+	const struct smolvm_version *v = &s->vm.version;
+
+	if (s->vm.path == NULL)
+		report_found(c, BACKEND_CHECK_WARN, "not looked at: there is no smolvm");
+	else if (s->version_result < 0)
+		report_found(c, BACKEND_CHECK_FAIL, "%s", s->version_why.msg);
+	else
+		report_found(c, BACKEND_CHECK_OK, "%u.%u.%u, %s mode%s", v->major, v->minor,
+			     v->patch, smolvm_mode_names[s->vm.mode],
+			     s->vm.mode == SMOLVM_SOCKET ? ": no network at all"
+							 : ": one address on loopback");
+}
+
+static bool is_skipped(const struct smol_seen *s, struct backend_check *c)
+{
+	if (s->kvm_is_skipped)
+		report_found(c, BACKEND_CHECK_WARN,
+			     "not looked at: " SMOL_UNPROVEN_VARIABLE " is 1");
+	return s->kvm_is_skipped;
+}
+
+static void judge_device(void *arg, struct backend_check *c)
+{
+	const struct smol_seen *s = arg;
+
+	if (is_skipped(s, c))
+		return;
+	if (s->kvm.finding != KVM_NOT_ENABLED && s->kvm.finding != KVM_NOT_LOADED) {
+		report_found(c, BACKEND_CHECK_OK, "'/dev/kvm' is there");
+		return;
+	}
+	report_found(c, BACKEND_CHECK_FAIL, "%s", s->kvm.text);
+	report_mend(c, "%s", s->kvm.mend);
+}
+
+static void judge_access(void *arg, struct backend_check *c)
+{
+	const struct smol_seen *s = arg;
+
+	if (is_skipped(s, c))
+		return;
+	if (s->kvm.finding == KVM_NOT_ENABLED || s->kvm.finding == KVM_NOT_LOADED) {
+		report_found(c, BACKEND_CHECK_WARN, "not looked at: there is no device");
+		return;
+	}
+	if (s->kvm.finding != KVM_NOT_PERMITTED) {
+		report_found(c, BACKEND_CHECK_OK, "it may be read and written");
+		return;
+	}
+	report_found(c, BACKEND_CHECK_FAIL, "%s", s->kvm.text);
+	report_mend(c, "%s", s->kvm.mend);
+}
+
+static void judge_opened(const struct smol_seen *s, struct backend_check *c)
+{
+	switch (s->proof) {
+	case SMOL_PROOF_DONE:
+		report_found(c, BACKEND_CHECK_OK,
+			     "usable: a guest said hello under KVM after %llu ms",
+			     (unsigned long long)s->proof_ms);
+		break;
+	case SMOL_PROOF_FAILED:
+		report_found(c, BACKEND_CHECK_FAIL, "'/dev/kvm' opens and is not usable: %s",
+			     s->proof_why);
+		report_mend(c, "smolvm has no emulation; use the microvm backend, which has, or "
+			       "look what dmesg says about kvm");
+		break;
+	case SMOL_PROOF_NO_QEMU:
+		report_found(c, BACKEND_CHECK_WARN,
+			     "not proven: '/dev/kvm' opens, but QEMU, whose guest would prove it, "
+			     "is not installed");
+		report_mend(c, "run: apt install qemu-system-x86, then " ASK_DOCTOR);
+		break;
+	case SMOL_PROOF_NO_IMAGE:
+		report_found(c, BACKEND_CHECK_WARN,
+			     "not proven: '/dev/kvm' opens, but image '" PROOF_IMAGE
+			     "', whose kernel would prove it, is not built");
+		report_mend(c, "run: bot-bottle image build " PROOF_IMAGE ", then " ASK_DOCTOR);
+		break;
+	case SMOL_PROOF_NOT_TRIED:
+		report_found(c, BACKEND_CHECK_WARN,
+			     "not proven: '/dev/kvm' opens, and no guest has "
+			     "been tried since this host was booted");
+		report_mend(c, ASK_DOCTOR);
+		break;
+	}
+}
+
+static void judge_proof(void *arg, struct backend_check *c)
+{
+	const struct smol_seen *s = arg;
+
+	if (is_skipped(s, c))
+		return;
+	switch (s->kvm.finding) {
+	case KVM_NOT_ENABLED:
+	case KVM_NOT_LOADED:
+		report_found(c, BACKEND_CHECK_WARN, "not proven: there is no device");
+		break;
+	case KVM_NOT_PERMITTED:
+		report_found(c, BACKEND_CHECK_WARN, "not proven: the device is not open to you");
+		break;
+	case KVM_NOT_USABLE:
+		report_found(c, BACKEND_CHECK_FAIL, "%s", s->kvm.text);
+		report_mend(c, "%s", s->kvm.mend);
+		break;
+	case KVM_OPENS:
+		judge_opened(s, c);
+		break;
+	}
+}
+
+static void judge_netns(void *arg, struct backend_check *c)
+{
+	const struct smol_seen *s = arg;
+
+	if (s->version_result < 0)
+		report_found(c, BACKEND_CHECK_WARN, "not looked at: it is TSI mode that needs one");
+	else if (s->vm.mode == SMOLVM_SOCKET)
+		report_found(c, BACKEND_CHECK_OK, "not needed: the machine has no network");
+	else if (s->netns_result == 0)
+		report_found(c, BACKEND_CHECK_OK, "smolvm gets one of its own");
+	else
+		report_found(c, BACKEND_CHECK_FAIL, "TSI mode needs a network namespace: %.400s",
+			     s->netns_why.msg);
+}
+
+static void judge_verified(void *arg, struct backend_check *c)
+{
+	(void)arg;
+	report_found(c, BACKEND_CHECK_WARN,
+		     "this backend is not yet verified on a real smolvm: it was tested on a "
+		     "stand-in written from smolvm's sources and documentation");
+}
+
+static const struct report_row rows[] = {
+	{ "smolvm", judge_smolvm },     { "version", judge_version },
+	{ "kvm-device", judge_device }, { "kvm-access", judge_access },
+	{ "kvm-proof", judge_proof },   { "network-namespace", judge_netns },
+	{ "verified", judge_verified },
+};
+
+int smol_judge(struct smol_seen *s, struct backend_report *ret, struct bb_err *err)
+{
+	int r = report_run(rows, BB_ARRAY_LEN(rows), s, ret, err);
+	bool is_proved =
+		!s->kvm_is_skipped && s->kvm.finding == KVM_OPENS && s->proof == SMOL_PROOF_DONE;
+
+	(void)snprintf(ret->accelerator, sizeof(ret->accelerator), "%s",
+		       is_proved ? "kvm" : "KVM, not proven");
+	return r;
+}
+
+int smolmachines_preflight(bool deep, struct backend_report *ret, struct bb_err *err)
+{
+	struct smol_seen seen;
+	int r;
+
+	smol_see(deep, &seen);
+	r = smol_judge(&seen, ret, err);
+	smol_seen_done(&seen);
+	return r;
+}
