@@ -57,16 +57,21 @@
 #define LIMIT_HTTP_HEADERS 256
 #define LIMIT_HTTP_TARGET  (16 * 1024)
 #define LIMIT_EGRESS_REFUSED_BODY \
-	(64 * 1024)                 /* bytes of a refused request's body that are still read */
-#define LIMIT_EGRESS_TUNNELS   512  /* connections from the guest at a time */
-#define LIMIT_EGRESS_LEAVES    256  /* cached leaf certificates */
-#define LIMIT_EGRESS_LEAF_RATE 100  /* fresh leaves a second: minting costs CPU */
-#define LIMIT_DIALS            128  /* names being resolved or connected at a time */
-#define LIMIT_ROUTES           1024 /* routes of a policy */
-#define LIMIT_ROUTE_PORTS      16   /* ports of a route */
-#define LIMIT_ROUTE_MATCHES    64   /* path rules of a route */
-#define LIMIT_MATCH_METHODS    16   /* methods of a path rule */
-#define LIMIT_MATCH_PATH       1024 /* bytes of a path rule */
+	(64 * 1024)              /* bytes of a refused request's body that are still read */
+#define LIMIT_EGRESS_TUNNELS 512 /* connections from the guest at a time */
+/* Where the guest comes to egress by a listener: connections at a time that have not shown the
+ * bottle's credential; one more and the oldest is closed. Refusals of such that are recorded, then
+ * they are only counted: others of the host cannot fill the audit. */
+#define LIMIT_EGRESS_STRANGERS        64
+#define LIMIT_EGRESS_STRANGER_RECORDS 256
+#define LIMIT_EGRESS_LEAVES           256  /* cached leaf certificates */
+#define LIMIT_EGRESS_LEAF_RATE        100  /* fresh leaves a second: minting costs CPU */
+#define LIMIT_DIALS                   128  /* names being resolved or connected at a time */
+#define LIMIT_ROUTES                  1024 /* routes of a policy */
+#define LIMIT_ROUTE_PORTS             16   /* ports of a route */
+#define LIMIT_ROUTE_MATCHES           64   /* path rules of a route */
+#define LIMIT_MATCH_METHODS           16   /* methods of a path rule */
+#define LIMIT_MATCH_PATH              1024 /* bytes of a path rule */
 
 /* Recorder and logs. */
 #define LIMIT_AUDIT_RECORD 8192               /* bytes of one record */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -78,4 +79,25 @@ void bb_strv_free(char **strv)
 	for (size_t i = 0; strv != NULL && strv[i] != NULL; i++)
 		free(strv[i]);
 	free(strv);
+}
+
+const char bb_base64_digits[65] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+int bb_base64(struct bb_view v, char *dst, size_t cap)
+{
+	size_t n = 0;
+
+	if (v.n > cap / 4 * 3 || (v.n + 2) / 3 * 4 >= cap)
+		return -EMSGSIZE;
+	for (size_t i = 0; i < v.n; i += 3) {
+		uint32_t b = i + 1 < v.n ? v.p[i + 1] : 0;
+		uint32_t c = i + 2 < v.n ? v.p[i + 2] : 0;
+		uint32_t bits = (uint32_t)v.p[i] << 16 | b << 8 | c;
+
+		for (unsigned k = 0; k < 4; k++)
+			dst[n++] = i + k > v.n ? '=' : bb_base64_digits[bits >> (18 - 6 * k) & 63];
+	}
+	dst[n] = '\0';
+	return 0;
 }

@@ -30,4 +30,8 @@ static inline void bb_cleanup_strv(char ***strv)
 }
 #define BB_AUTO_STRV __attribute__((cleanup(bb_cleanup_strv)))
 
+/* Base64 with its padding (RFC 4648, 4), NUL-terminated. 0, or -EMSGSIZE. */
+int bb_base64(struct bb_view v, char *dst, size_t cap);
+extern const char bb_base64_digits[65];
+
 #endif

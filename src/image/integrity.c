@@ -7,12 +7,10 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 #define INTEGRITY_PREFIX "sha512-"
 #define BASE64_CHARS     88 /* 64 bytes: 86 digits and two '=' */
-
-static const char base64_digits[] =
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 int integrity_parse(const char *text, uint8_t ret_digest[SHA512_BYTES])
 {
@@ -25,11 +23,11 @@ int integrity_parse(const char *text, uint8_t ret_digest[SHA512_BYTES])
 	if (strlen(text) != BASE64_CHARS || strcmp(text + BASE64_CHARS - 2, "==") != 0)
 		return -EINVAL;
 	for (size_t i = 0; i < BASE64_CHARS - 2; i++) {
-		const char *digit = strchr(base64_digits, text[i]);
+		const char *digit = strchr(bb_base64_digits, text[i]);
 
 		if (digit == NULL)
 			return -EINVAL;
-		bits = bits << 6 | (uint32_t)(digit - base64_digits);
+		bits = bits << 6 | (uint32_t)(digit - bb_base64_digits);
 		have += 6;
 		if (have >= 8) {
 			have -= 8;
@@ -39,22 +37,6 @@ int integrity_parse(const char *text, uint8_t ret_digest[SHA512_BYTES])
 	return (bits & ((1u << have) - 1)) == 0
 		       ? 0
 		       : -EINVAL; /* spare bits are zero in canonical text */
-}
-
-static void integrity_format(const uint8_t digest[SHA512_BYTES], char ret[BASE64_CHARS + 1])
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < SHA512_BYTES; i += 3) {
-		uint32_t b = i + 1 < SHA512_BYTES ? digest[i + 1] : 0;
-		uint32_t c = i + 2 < SHA512_BYTES ? digest[i + 2] : 0;
-		uint32_t v = (uint32_t)digest[i] << 16 | b << 8 | c;
-
-		for (unsigned k = 0; k < 4; k++)
-			ret[n++] = base64_digits[v >> (18 - 6 * k) & 63];
-	}
-	ret[BASE64_CHARS - 2] = ret[BASE64_CHARS - 1] = '=';
-	ret[BASE64_CHARS] = '\0';
 }
 
 int integrity_check_file(const char *path, const char *integrity, struct bb_err *err)
@@ -77,7 +59,7 @@ int integrity_check_file(const char *path, const char *integrity, struct bb_err 
 	sha512_final(&s, found);
 	if (memcmp(wanted, found, sizeof(wanted)) == 0)
 		return 0;
-	integrity_format(found, text);
+	(void)bb_base64(bb_view_of(found, sizeof(found)), text, sizeof(text)); /* it fits */
 	return bb_err_set(err, -EBADMSG,
 			  "'%s' is not what was pinned (its hash is sha512-%s, wanted is %s); "
 			  "nothing of it was used",

@@ -53,6 +53,11 @@ enum ipc_type {
 	IPC_EGRESS_ROOTS = 49, /* fds: the host's CA bundle (PEM), read-only */
 	IPC_EGRESS_SECRET =
 		50, /* fds: a pipe with the secret; tag 1 str: token_ref it belongs to */
+	/* Where the guest comes to egress by itself: */
+	IPC_EGRESS_MINT = 52,   /* -> egress: what is its certificate? It serves nobody yet */
+	IPC_EGRESS_MINTED = 53, /* egress ->: tag 1 bytes: the CA certificate (PEM) */
+	IPC_EGRESS_LISTEN = 54, /* -> egress: fds: a listening TCP socket; tag 1 bytes:
+				 * "user:password" that each request must bring */
 	IPC_EGRESS_READY =
 		51, /* egress ->: instead of ROLE_READY; tag 1 bytes: the CA certificate (PEM) */
 

@@ -1,8 +1,10 @@
 """Egress, dialler and recorder together: what passes, what is refused, and what the world saw of it."""
 
+import base64
 import os
 import ssl
 import struct
+import subprocess
 import threading
 import time
 
@@ -534,3 +536,130 @@ def test_many_requests_at_once_are_each_answered_and_recorded():
         assert answers == {i: 200 if i % 2 else 403 for i in range(40)}, answers
         recorded = sorted((int(r["path"][3:]), r["verdict"]) for r in bundle.records())
         assert recorded == [(i, "allowed" if i % 2 else "refused") for i in range(40)]
+
+
+# A guest that comes by itself
+
+LOGIN = "bottle:b64url-is_its-alphabet-0123456789ABCDEFGHIJ"
+
+
+def basic(login=LOGIN, scheme="Basic"):
+    return f"Proxy-Authorization: {scheme} {base64.b64encode(login.encode()).decode()}\r\n"
+
+
+def connect(s, host, extra=""):
+    s.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n{extra}\r\n".encode("latin1"))
+    return AnswerReader(s).head()
+
+
+def test_with_the_credential_the_listener_is_a_proxy_and_passes_it_to_nobody():
+    with Rig() as rig:
+        secret = rig.secret("token")
+        with Bundle([route("allowed.test", token="TOKEN"), route("other.test", plain=(80,))], {"TOKEN": secret},
+                    login=LOGIN) as bundle:
+            assert bundle.minted == bundle.ca
+            with bundle.dial() as s:
+                assert connect(s, "allowed.test", basic()).status == 200
+                with bundle.context().wrap_socket(s, server_hostname="allowed.test") as tls:
+                    echo = bundle.request(tls, "allowed.test", "/echo", headers=[
+                        ("Proxy-Authorization", "Basic " + base64.b64encode(LOGIN.encode()).decode())]).json
+            names = [name.lower() for name, _ in echo["headers"]]
+            assert "proxy-authorization" not in names and ["Authorization", "Bearer <secret token>"] in echo["headers"]
+            with bundle.dial() as s:  # absolute form, twice on one connection
+                reader = AnswerReader(s)
+                for scheme in ("Basic", "bAsIc"):
+                    s.sendall(head(target="http://other.test/echo", host="other.test", extra=basic(scheme=scheme)))
+                    answer = reader.answer()
+                    assert answer.status == 200, answer
+                    assert "proxy-authorization" not in [name.lower() for name, _ in answer.json["headers"]]
+            encoded = base64.b64encode(LOGIN.encode()).decode()
+            told = str(bundle.records()) + bundle.log()
+            assert len(bundle.records()) == 3 and LOGIN not in told and encoded not in told, told
+
+
+def test_without_the_credential_the_listener_answers_403_and_records_once():
+    wrong = ["", basic(LOGIN[:-1]), basic(LOGIN + "x"), basic("bottle:"), basic(LOGIN.upper()),
+             basic(scheme="Bearer"), basic() + basic(), basic().replace("\r\n", "=\r\n"),
+             f"Proxy-Authorization: {LOGIN}\r\n", basic().replace("Proxy-", ""), "Proxy-Authorization:\r\n",
+             "Proxy-Authorization: Basic\r\n"]
+    with Rig() as rig:
+        secret = rig.secret("token")
+        with Bundle([route("allowed.test", token="TOKEN"), route("other.test", plain=(80,))], {"TOKEN": secret},
+                    login=LOGIN) as bundle:
+            mark = rig.events.mark()
+            for extra in wrong:
+                with bundle.dial() as s:
+                    answer = connect(s, "allowed.test", extra)
+                    assert answer.status == 403 and "proxy-authenticate" not in answer.headers, (extra, answer)
+                with bundle.dial() as s:
+                    s.sendall(head(target="http://other.test/echo", host="other.test", extra=extra))
+                    answer = AnswerReader(s).answer()
+                    assert answer.status == 403 and "credential" in answer.text, (extra, answer)
+                    assert answer.text.count("\n") == 1
+            assert rig.silence(mark) == []
+            records = bundle.records()
+            assert [(r["reason"], r["host"]) for r in records] == [("no_credential", "allowed.test"), ("no_credential", "other.test")] * len(wrong)
+            assert f"({2 * len(wrong)} so far)" not in bundle.log() and "(16 so far)" in bundle.log()
+            with bundle.dial() as s:  # the twin
+                s.sendall(head(target="http://other.test/echo", host="other.test", extra=basic()))
+                assert AnswerReader(s).answer().status == 200
+
+
+def test_a_second_request_on_a_connection_needs_the_credential_too():
+    with Rig(), Bundle([route("other.test", plain=(80,))], login=LOGIN) as bundle, bundle.dial() as s:
+        reader = AnswerReader(s)
+        s.sendall(head(target="http://other.test/echo", host="other.test", extra=basic()))
+        assert reader.answer().status == 200
+        s.sendall(head(target="http://other.test/echo", host="other.test"))
+        assert reader.answer().status == 403
+
+
+def test_a_tunnel_of_the_guests_stream_needs_no_credential():
+    with Rig(), Bundle([route("allowed.test")], login=LOGIN) as bundle:
+        assert bundle.https("allowed.test").status == 200
+
+
+def test_strangers_neither_fill_the_audit_nor_keep_the_guest_out():
+    with Rig(), Bundle([route("allowed.test")], login=LOGIN) as bundle:
+        silent = [bundle.dial() for _ in range(100)]
+        for _ in range(300):
+            with bundle.dial() as s:
+                s.sendall(head(target="http://allowed.test/"))
+                s.recv(1000)
+        assert len(bundle.records()) == 256, len(bundle.records())
+        with bundle.dial() as s:
+            assert connect(s, "allowed.test", basic()).status == 200
+        closed = sum(is_closed(s) for s in silent)
+        assert closed >= 36, closed
+        for s in silent:
+            s.close()
+
+
+def is_closed(s):
+    s.settimeout(0.05)
+    try:
+        return s.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def test_a_stranger_that_says_nothing_is_closed_after_a_while():
+    with Rig(), Bundle([route("allowed.test")], login=LOGIN) as bundle, bundle.dial(15) as s:
+        assert s.recv(1) == b""
+
+
+def test_curl_with_the_credential_in_its_proxy_url():
+    with Rig(), Bundle([route("allowed.test")], login=LOGIN) as bundle:
+        ca = os.path.join(bundle.home, "ca.pem")
+        with open(ca, "w", encoding="ascii") as f:
+            f.write(bundle.ca)
+        seen = {}
+        for who in (LOGIN, "bottle:wrong"):
+            done = subprocess.run(
+                ["curl", "-sS", "--max-time", "20", "--cacert", ca, "-x", f"http://{who}@{bundle.proxy[0]}:{bundle.proxy[1]}",
+                 "https://allowed.test/echo"], capture_output=True, text=True, check=False, timeout=30)
+            seen[who] = (done.returncode, done.stdout, done.stderr)
+        assert seen[LOGIN][0] == 0 and '"method"' in seen[LOGIN][1], seen
+        assert seen["bottle:wrong"][0] != 0 and "403" in seen["bottle:wrong"][2], seen

@@ -24,6 +24,7 @@ RECORDER_SETUP, RECORDER_WRITER = 16, 17
 RECORD, RECORD_DONE = 24, 25
 DIALLER_SETUP, DIAL, DIAL_DONE = 32, 40, 41
 EGRESS_SETUP, EGRESS_ROOTS, EGRESS_SECRET, EGRESS_READY, STREAM = 48, 49, 50, 51, 56
+EGRESS_MINT, EGRESS_MINTED, EGRESS_LISTEN = 52, 53, 54
 
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -156,10 +157,11 @@ class AnswerReader(Reader):
 
 class Bundle:
     def __init__(self, routes, secrets=None, egress="bot-bottle-egress", audit_fd=None, audit_holds=0,
-                 dialler_routes=None, roots=CA_BUNDLE):
+                 dialler_routes=None, roots=CA_BUNDLE, login=None):
         self.home = tempfile.mkdtemp(prefix="bb-bundle-")
         self.audit = os.path.join(self.home, "audit.jsonl")
         self.processes, self.links = {}, {}
+        self.login, self.proxy = login, None  # "user:password": egress listens by itself, at self.proxy
         self.routes, self.secrets = routes, secrets or {}
         self.dialler_routes = routes if dialler_routes is None else dialler_routes
         self.egress_name, self.audit_fd, self.audit_holds, self.roots = egress, audit_fd, audit_holds, roots
@@ -200,6 +202,8 @@ class Bundle:
         records, egress_records = pair()
         self.streams = streams
         egress = self._spawn("egress", self.egress_name)
+        if self.login is not None:
+            self._listen(egress)
         send(egress, EGRESS_SETUP, field(1, policy(self.routes)),
              [egress_streams.fileno(), egress_dials.fileno(), egress_records.fileno()])
         with open(self.roots, "rb") as f:
@@ -229,6 +233,22 @@ class Bundle:
                 raise AssertionError(f"{name} said {got} {body!r}; log: {self.log()}")
             self.ready[name] = body
         self.ca = fields(self.ready["egress"])[0][1].decode()
+
+    def _listen(self, egress):
+        send(egress, EGRESS_MINT)
+        kind, _, body, _ = receive(egress)
+        assert kind == EGRESS_MINTED, (kind, body, self.log())
+        self.minted = fields(body)[0][1].decode()
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.19", 0))
+            listener.listen(64)
+            listener.setblocking(False)
+            self.proxy = listener.getsockname()
+            send(egress, EGRESS_LISTEN, field(1, self.login), [listener.fileno()])
+
+    def dial(self, seconds=10):
+        """A connection to the proxy that egress listens on."""
+        return socket.create_connection(self.proxy, seconds)
 
     def __exit__(self, *_):
         for s in [getattr(self, "streams", None), *self.links.values()]:

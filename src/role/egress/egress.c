@@ -58,8 +58,9 @@ int egress_start_tls(struct egress *e, struct bb_err *err)
 
 static void finish(struct egress *e)
 {
-	int fds[] = { e->channel_fd, e->dialler_fd, e->recorder_fd, e->roots_fd };
+	int fds[] = { e->channel_fd, e->dialler_fd, e->recorder_fd, e->roots_fd, e->listen_fd };
 
+	listen_stop(e);
 	while (e->tunnels != NULL)
 		tunnel_free(e->tunnels);
 	for (size_t i = 0; i < BB_ARRAY_LEN(fds); i++)
@@ -87,7 +88,7 @@ int egress_main(void)
 
 	if (e == NULL)
 		return 1;
-	e->channel_fd = e->dialler_fd = e->recorder_fd = e->roots_fd = -1;
+	e->channel_fd = e->dialler_fd = e->recorder_fd = e->roots_fd = e->listen_fd = -1;
 	if (role_init(&e->role, "bot-bottle-egress", egress_ops, egress_op_count, e) < 0) {
 		free(e);
 		return 1;

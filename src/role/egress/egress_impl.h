@@ -6,6 +6,7 @@
  *   exchange.c  both bodies of a request that passed
  *   answer.c    our own answers: refusals and failures
  *   links.c     questions to recorder and dialler, and their answers
+ *   listen.c    the listener of a guest that comes by itself, and its credential
  */
 #ifndef BB_ROLE_EGRESS_EGRESS_IMPL_H
 #define BB_ROLE_EGRESS_EGRESS_IMPL_H
@@ -41,6 +42,13 @@ struct egress {
 	int channel_fd, dialler_fd, recorder_fd; /* until the sandbox is locked */
 	struct link *channel, *dialler, *recorder;
 	int roots_fd; /* -1: none, or read already */
+
+	/* Where the guest comes by itself; see listen.c. */
+	int listen_fd; /* -1: it does not */
+	struct loop_fd *listen_watch;
+	struct bb_secret *credential; /* base64 of user:password */
+	size_t stranger_count, stranger_refusals;
+
 	struct tunnel *tunnels;
 	size_t tunnel_count;
 	uint32_t last_id; /* of questions */
@@ -103,10 +111,12 @@ struct tunnel {
 	struct egress *egress;
 	struct tunnel *next, **at;
 	enum tunnel_state state;
-	bool is_transparent; /* for the record only */
-	bool is_connect;     /* CONNECT; else requests in absolute form */
-	bool is_recorded;    /* a record exists for what happens now */
-	bool is_running;     /* tunnel_run() is on the stack */
+	bool is_transparent;   /* for the record only */
+	bool is_connect;       /* CONNECT; else requests in absolute form */
+	bool needs_credential; /* it came through the listener */
+	bool is_stranger;      /* and has not shown it yet */
+	bool is_recorded;      /* a record exists for what happens now */
+	bool is_running;       /* tunnel_run() is on the stack */
 	struct peer guest, upstream;
 	struct loop_timer *timer;
 	struct loop_timer *again; /* more to do after others had their turn */
@@ -137,7 +147,12 @@ struct tunnel {
 };
 
 /* tunnel.c */
-void tunnel_new(struct egress *e, int fd, bool is_transparent); /* takes fd */
+enum tunnel_entry {
+	TUNNEL_EXPLICIT,    /* the guest's stream, by its proxy variables */
+	TUNNEL_TRANSPARENT, /* the guest's stream, without them */
+	TUNNEL_LISTENER,    /* somebody who reached the listener */
+};
+void tunnel_new(struct egress *e, int fd, enum tunnel_entry entry); /* takes fd */
 void tunnel_free(struct tunnel *t);
 /* Runs until nothing moves; t may be gone afterwards. */
 void tunnel_run(struct tunnel *t);
@@ -168,6 +183,14 @@ void answer_policy(struct tunnel *t, enum policy_reason reason, const char *host
 void answer_send(struct tunnel *t);
 /* An answer without a record of its own: the request has one already, or cannot have one. */
 void answer_plain(struct tunnel *t, unsigned status, const char *text);
+
+/* listen.c */
+int listen_start(struct egress *e, struct bb_err *err);
+void listen_stop(struct egress *e);
+/* May this head go on? False: it was refused, or the tunnel is closed. */
+bool listen_admits(struct tunnel *t, const struct http_head *h);
+/* t is no stranger any more, or ends. */
+void listen_forget(struct tunnel *t);
 
 /* links.c */
 struct record {

@@ -6,13 +6,15 @@
 #include "base/clock.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/text.h"
 #include "base/tlv.h"
 #include "http/field.h"
 #include "role/egress/egress_impl.h"
 #include "sys/sandbox.h"
 
-#define SECRET_BYTES   (64 * 1024)
-#define SECRET_WAIT_MS 5000 /* the CLI has written it before it says go */
+#define SECRET_BYTES     (64 * 1024)
+#define CREDENTIAL_BYTES 128  /* of "user:password" */
+#define SECRET_WAIT_MS   5000 /* the CLI has written it before it says go */
 
 static int op_setup(void *ctx, struct ipc_message *m, struct bb_err *err)
 {
@@ -136,10 +138,54 @@ static int check_secrets(const struct egress *e, struct bb_err *err)
 	return 0;
 }
 
+/* Serving begins with the set-up's end: until then egress has made its CA and nothing else. */
+static int tell_certificate(struct egress *e, uint16_t type, struct bb_err *err)
+{
+	BB_AUTO_BUF struct bb_buf pem = { 0 }, body = { 0 };
+
+	bb_buf_init(&pem, 8192);
+	bb_buf_init(&body, 8192 + BB_TLV_HEADER);
+	if (tls_ca_put_pem(e->ca, &pem) < 0 || bb_tlv_put_view(&body, 1, bb_buf_peek(&pem)) < 0)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	role_tell(&e->role, type, bb_buf_peek(&body));
+	return 0;
+}
+
+static int op_mint(void *ctx, struct ipc_message *m, struct bb_err *err)
+{
+	(void)m;
+	return tell_certificate(ctx, IPC_EGRESS_MINTED, err);
+}
+
+static int op_listen(void *ctx, struct ipc_message *m, struct bb_err *err)
+{
+	struct egress *e = ctx;
+	char text[CREDENTIAL_BYTES / 3 * 4 + 5];
+	struct bb_view pair = { 0 };
+	const struct bb_tlv_field fields[] = {
+		{ .tag = 1,
+		  .type = BB_TLV_BYTES,
+		  .max = CREDENTIAL_BYTES,
+		  .is_required = true,
+		  .out = &pair },
+	};
+	int r = bb_tlv_read(m->body, fields, BB_ARRAY_LEN(fields), err);
+
+	if (r < 0)
+		return r;
+	if (e->listen_fd >= 0 || pair.n == 0 || bb_base64(pair, text, sizeof(text)) < 0)
+		return bb_err_set(err, -EPROTO, "a listener comes twice or without a credential");
+	e->credential = bb_secret_new(text, strlen(text));
+	explicit_bzero(text, sizeof(text));
+	if (e->credential == NULL)
+		return bb_err_set(err, -ENOMEM, "cannot lock memory for the credential");
+	e->listen_fd = ipc_message_take_fd(m, 0);
+	return 0;
+}
+
 static int op_setup_done(void *ctx, struct ipc_message *m, struct bb_err *err)
 {
 	struct egress *e = ctx;
-	BB_AUTO_BUF struct bb_buf pem = { 0 }, body = { 0 };
 	int r;
 
 	(void)m;
@@ -147,19 +193,18 @@ static int op_setup_done(void *ctx, struct ipc_message *m, struct bb_err *err)
 		return bb_err_set(err, -EPROTO, "egress has no policy");
 	r = check_secrets(e, err);
 	if (r == 0)
-		r = sandbox_lock(SANDBOX_EGRESS, -1, err);
+		r = sandbox_lock(e->listen_fd < 0 ? SANDBOX_EGRESS : SANDBOX_EGRESS_ACCEPT, -1,
+				 err);
 	if (r == 0)
 		r = links_start(e, err);
+	if (r == 0 && e->listen_fd >= 0)
+		r = listen_start(e, err);
 	if (r < 0)
 		return r;
-	bb_buf_init(&pem, 8192);
-	bb_buf_init(&body, 8192 + BB_TLV_HEADER);
-	if (tls_ca_put_pem(e->ca, &pem) < 0 || bb_tlv_put_view(&body, 1, bb_buf_peek(&pem)) < 0)
-		return bb_err_set(err, -ENOMEM, "out of memory");
 	e->role.state = ROLE_SERVING;
-	role_tell(&e->role, IPC_EGRESS_READY, bb_buf_peek(&body));
+	r = tell_certificate(e, IPC_EGRESS_READY, err);
 	/* The guest waits for the certificate; the rest is made before anything else is heard. */
-	return egress_start_tls(e, err);
+	return r < 0 ? r : egress_start_tls(e, err);
 }
 
 static int op_shutdown(void *ctx, struct ipc_message *m, struct bb_err *err)
@@ -176,6 +221,8 @@ const struct ipc_op egress_ops[] = {
 	{ IPC_EGRESS_SETUP, "egress set-up", IPC_IN(ROLE_SETUP), 1, LIMIT_IPC_BODY, 3, op_setup },
 	{ IPC_EGRESS_ROOTS, "egress roots", IPC_IN(ROLE_SETUP), 0, 0, 1, op_roots },
 	{ IPC_EGRESS_SECRET, "egress secret", IPC_IN(ROLE_SETUP), 1, 2048, 1, op_secret },
+	{ IPC_EGRESS_MINT, "egress mint", IPC_IN(ROLE_SETUP), 0, 0, 0, op_mint },
+	{ IPC_EGRESS_LISTEN, "egress listen", IPC_IN(ROLE_SETUP), 1, 256, 1, op_listen },
 	{ IPC_SETUP_DONE, "set-up done", IPC_IN(ROLE_SETUP), 0, 0, 0, op_setup_done },
 	{ IPC_SHUTDOWN, "shutdown", IPC_IN(ROLE_SETUP) | IPC_IN(ROLE_SERVING), 0, 0, 0,
 	  op_shutdown },

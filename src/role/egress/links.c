@@ -31,7 +31,7 @@ static int on_stream(void *ctx, struct ipc_message *m, struct bb_err *err)
 
 	if (r < 0)
 		return r;
-	tunnel_new(e, ipc_message_take_fd(m, 0), path == 1);
+	tunnel_new(e, ipc_message_take_fd(m, 0), path == 1 ? TUNNEL_TRANSPARENT : TUNNEL_EXPLICIT);
 	return 0;
 }
 

@@ -195,6 +195,8 @@ static void judge(struct tunnel *t, const struct http_head *h)
 	struct http_path canonical;
 	enum policy_reason reason;
 
+	if (!t->is_connect && !listen_admits(t, h))
+		return;
 	if (bb_view_eq_str(h->method, "CONNECT")) {
 		answer_refuse(t, 400, "nested_connect", "a CONNECT inside a connection");
 		return;

@@ -15,14 +15,15 @@
 #include "http/target.h"
 #include "role/egress/egress_impl.h"
 
-#define TUNNEL_FIRST_MS   30000  /* to send the first head */
-#define TUNNEL_PEEK_MS    30000  /* an allowed tunnel's first byte */
-#define TUNNEL_REFUSED_MS 1000   /* a refused one's */
-#define TUNNEL_TLS_MS     15000  /* the guest's handshake */
-#define TUNNEL_IDLE_MS    300000 /* between requests */
-#define TUNNEL_HEAD_MS    30000  /* from a head's first byte to its last */
-#define TUNNEL_LINGER_MS  2000   /* after our last byte, for the guest to see it */
-#define TUNNEL_ROUNDS     16     /* then others get their turn */
+#define TUNNEL_FIRST_MS    30000  /* to send the first head */
+#define TUNNEL_STRANGER_MS 5000   /* the same without a credential: it comes with the head */
+#define TUNNEL_PEEK_MS     30000  /* an allowed tunnel's first byte */
+#define TUNNEL_REFUSED_MS  1000   /* a refused one's */
+#define TUNNEL_TLS_MS      15000  /* the guest's handshake */
+#define TUNNEL_IDLE_MS     300000 /* between requests */
+#define TUNNEL_HEAD_MS     30000  /* from a head's first byte to its last */
+#define TUNNEL_LINGER_MS   2000   /* after our last byte, for the guest to see it */
+#define TUNNEL_ROUNDS      16     /* then others get their turn */
 
 static const char *const state_names[] = {
 	"first",        "peek",   "guest tls", "request", "dial",
@@ -50,6 +51,7 @@ void tunnel_close(struct tunnel *t)
 
 void tunnel_free(struct tunnel *t)
 {
+	listen_forget(t);
 	peer_close(&t->guest);
 	peer_close(&t->upstream);
 	loop_timer_free(t->timer);
@@ -123,7 +125,7 @@ static void on_timeout(void *arg)
 	tunnel_run(t);
 }
 
-void tunnel_new(struct egress *e, int fd, bool is_transparent)
+void tunnel_new(struct egress *e, int fd, enum tunnel_entry entry)
 {
 	struct tunnel *t = e->tunnel_count < LIMIT_EGRESS_TUNNELS ? calloc(1, sizeof(*t)) : NULL;
 
@@ -133,7 +135,9 @@ void tunnel_new(struct egress *e, int fd, bool is_transparent)
 		return;
 	}
 	t->egress = e;
-	t->is_transparent = is_transparent;
+	t->is_transparent = entry == TUNNEL_TRANSPARENT;
+	t->needs_credential = t->is_stranger = entry == TUNNEL_LISTENER;
+	e->stranger_count += t->is_stranger;
 	t->verdict = POLICY_HOST_NOT_ALLOWED;
 	peer_init(&t->guest, e->role.loop);
 	peer_init(&t->upstream, e->role.loop);
@@ -150,7 +154,7 @@ void tunnel_new(struct egress *e, int fd, bool is_transparent)
 		tunnel_free(t);
 		return;
 	}
-	tunnel_set_timeout(t, TUNNEL_FIRST_MS);
+	tunnel_set_timeout(t, t->is_stranger ? TUNNEL_STRANGER_MS : TUNNEL_FIRST_MS);
 	tunnel_run(t);
 }
 
@@ -163,6 +167,8 @@ static void open_tunnel(struct tunnel *t, const struct http_head *h)
 	enum policy_reason reason;
 
 	t->is_connect = true;
+	if (!listen_admits(t, h))
+		return;
 	if (http_parse_authority(h->target, 0, &host, &t->port, &err) < 0) {
 		answer_refuse(t, 400, policy_reason_word(POLICY_HOST_INVALID), "%s", err.msg);
 		return;

@@ -1,6 +1,7 @@
 /* base/text.h: outsider bytes never reach a terminal raw. */
 #include "../unit.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,12 +52,34 @@ static void strv_grows_and_frees(void **state)
 	bb_strv_free(v);
 }
 
+static void base64_is_that_of_the_rfc(void **state)
+{
+	static const char *const pairs[][2] = { { "", "" },
+						{ "f", "Zg==" },
+						{ "fo", "Zm8=" },
+						{ "foo", "Zm9v" },
+						{ "foob", "Zm9vYg==" },
+						{ "fooba", "Zm9vYmE=" },
+						{ "foobar", "Zm9vYmFy" },
+						{ "\xff\xfe\xfd", "//79" } };
+	char text[9];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		assert_int_equal(bb_base64(bb_view_str(pairs[i][0]), text, sizeof(text)), 0);
+		assert_string_equal(text, pairs[i][1]);
+	}
+	assert_int_equal(bb_base64(bb_view_str("foobar"), text, 8), -EMSGSIZE);
+	assert_int_equal(bb_base64(bb_view_str("foobarb"), text, sizeof(text)), -EMSGSIZE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(escape_leaves_printable_ascii_only),
 		cmocka_unit_test(escape_stays_in_its_buffer),
 		cmocka_unit_test(strv_grows_and_frees),
+		cmocka_unit_test(base64_is_that_of_the_rfc),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
