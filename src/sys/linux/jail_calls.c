@@ -11,6 +11,9 @@
  *
  * The VMM's list is the guest's without any exec (one passes: see jail.c), without new sockets,
  * processes and ptrace.
+ *
+ * Longer than a file should be, because it is one table: a reader compares its lists with each
+ * other.
  */
 #include <asm/termbits.h>
 #include <linux/sched.h>
