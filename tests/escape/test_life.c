@@ -176,19 +176,34 @@ static void host_without_namespaces_gets_a_sentence(void **state)
 	assert_non_null(strstr(text, "user.max_user_namespaces"));
 }
 
+/* What a shell needs. */
+static const struct jail_mount shell_mounts[] = {
+	{ .kind = JAIL_BIND_RO, .source = "/usr", .target = "/usr" },
+	{ .kind = JAIL_BIND_RO, .source = "/lib", .target = "/lib" },
+	{ .kind = JAIL_BIND_RO, .source = "/lib64", .target = "/lib64", .is_optional = true },
+	{ .kind = JAIL_BIND_RO, .source = "/bin", .target = "/bin" },
+	{ .kind = JAIL_PROC, .target = "/proc" },
+};
+
+/* Runs it as the agent, with no other descriptors than 1 and 2. */
+static struct jail_plan shell_jail(const char *name, char *const *argv,
+				   const struct spawn_fd fds[2])
+{
+	return (struct jail_plan){ .name = name,
+				   .mounts = shell_mounts,
+				   .mount_count = BB_ARRAY_LEN(shell_mounts),
+				   .path = "/bin/sh",
+				   .argv = argv,
+				   .fds = fds,
+				   .fd_count = 2,
+				   .uid = 1000,
+				   .gid = 1000 };
+}
+
 /* ---- the VMM's filter ---- */
 
 static int run_vmm(const char *script, enum jail_filter filter, struct bb_buf *out)
 {
-	static const struct jail_mount mounts[] = {
-		{ .kind = JAIL_BIND_RO, .source = "/usr", .target = "/usr" },
-		{ .kind = JAIL_BIND_RO, .source = "/lib", .target = "/lib" },
-		{ .kind = JAIL_BIND_RO,
-		  .source = "/lib64",
-		  .target = "/lib64",
-		  .is_optional = true },
-		{ .kind = JAIL_BIND_RO, .source = "/bin", .target = "/bin" },
-	};
 	char *argv[] = { (char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
 			 (char *)(uintptr_t)script, NULL };
 	struct bb_err err = { 0 };
@@ -199,17 +214,9 @@ static int run_vmm(const char *script, enum jail_filter filter, struct bb_buf *o
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	{
 		const struct spawn_fd fds[] = { { ends[1], 1 }, { ends[1], 2 } };
-		struct jail_plan plan = { .name = "vmm",
-					  .mounts = mounts,
-					  .mount_count = BB_ARRAY_LEN(mounts),
-					  .path = "/bin/sh",
-					  .argv = argv,
-					  .fds = fds,
-					  .fd_count = 2,
-					  .uid = 1000,
-					  .gid = 1000,
-					  .filter = filter };
+		struct jail_plan plan = shell_jail("vmm", argv, fds);
 
+		plan.filter = filter;
 		if (jail_start(&plan, &j, &err) < 0)
 			fail_msg("%s", err.msg);
 	}
@@ -260,29 +267,11 @@ static void make_as_ranged_user(int result)
 	struct bb_err err = { 0 };
 	char *const argv[] = { (char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
 			       (char *)(uintptr_t) "cat /proc/self/uid_map", NULL };
-	static const struct jail_mount mounts[] = {
-		{ .kind = JAIL_BIND_RO, .source = "/usr", .target = "/usr" },
-		{ .kind = JAIL_BIND_RO, .source = "/lib", .target = "/lib" },
-		{ .kind = JAIL_BIND_RO,
-		  .source = "/lib64",
-		  .target = "/lib64",
-		  .is_optional = true },
-		{ .kind = JAIL_BIND_RO, .source = "/bin", .target = "/bin" },
-		{ .kind = JAIL_PROC, .target = "/proc" },
-	};
 	const struct spawn_fd fds[] = { { result, 1 }, { result, 2 } };
-	struct jail_plan plan = { .name = "range",
-				  .mounts = mounts,
-				  .mount_count = BB_ARRAY_LEN(mounts),
-				  .path = "/bin/sh",
-				  .argv = argv,
-				  .fds = fds,
-				  .fd_count = 2,
-				  .uid = 1000,
-				  .gid = 1000,
-				  .wants_uid_range = true };
+	struct jail_plan plan = shell_jail("range", argv, fds);
 	struct jail *j = NULL;
 
+	plan.wants_uid_range = true;
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("t", "/mnt", "tmpfs", 0, NULL) < 0 ||
 	    bb_path_write_atomic("/mnt/p", passwd, sizeof(passwd) - 1, 0644, &err) < 0 ||
