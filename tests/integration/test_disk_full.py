@@ -21,12 +21,15 @@ TIMEOUT = 120
 @contextlib.contextmanager
 def small_home(pages):
     home = Home()
+    home.owned = False  # until the mount is gone, nobody can remove it
     os.makedirs(home.root)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={pages * PAGE},mode=700", "none", home.root], check=True)
     try:
         yield home
     finally:
         subprocess.run(["umount", home.root], check=True)
+        home.owned = True
+        home.close()
 
 
 def fill(home):

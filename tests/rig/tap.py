@@ -5,6 +5,7 @@ A test is a function `test_*()` without arguments, or a method of a unittest.Tes
   TIMEOUT = 60     seconds for each test; one that takes longer has failed
   SERIAL = True    tests/run runs nothing beside this file (read by tests/run)
   ONCE = "reason"  tests/run does not repeat this file as an ordinary user (read by tests/run)
+  USER_ONLY = "reason"  as root, tests/run runs this file as an ordinary user only (read by tests/run)
 and may have setup_module() and teardown_module().
 
 The harness is the sub-reaper of everything a test starts: what is still running when the file is done is
