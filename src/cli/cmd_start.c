@@ -19,7 +19,7 @@
 
 static const struct cli_option options[] = {
 	{ "backend", 0, CLI_VALUE, "NAME", CLI_WORD_BACKEND,
-	  "microvm (default) or namespace; also BOT_BOTTLE_BACKEND" },
+	  "microvm (default), namespace or smolmachines; also BOT_BOTTLE_BACKEND" },
 	{ "bottle", 0, CLI_VALUE, "NAME", CLI_WORD_BOTTLE, "this bottle, not the agent's own" },
 	{ "image", 0, CLI_VALUE, "NAME", CLI_WORD_IMAGE, "this guest image" },
 	{ "cwd", 0, CLI_OPTIONAL_VALUE, "DIR", CLI_WORD_DIR,

@@ -29,7 +29,6 @@ static const struct {
 } refused_backends[] = {
 	{ "docker", "shares the host's kernel with root in it; use microvm, or namespace" },
 	{ "macos-container", "is for macOS; use microvm" },
-	{ "smolmachines", "is not built yet; use microvm" },
 };
 
 void cli_config_free(struct cli_config *c)
@@ -61,9 +60,10 @@ static int add_note(struct cli_config *c, char *text, struct bb_err *err)
 
 static int choose_backend(struct cli_config *c, const struct cli_args *args, struct bb_err *err)
 {
-	static const char *const names[] = { "microvm", "namespace" };
+	const char *const *names = backend_names();
 	const char *want = cli_args_get(args, "backend");
 	const char *near;
+	size_t count = 0;
 	int index;
 
 	c->backend_from = "--backend";
@@ -75,7 +75,9 @@ static int choose_backend(struct cli_config *c, const struct cli_args *args, str
 		want = "microvm";
 		c->backend_from = "default";
 	}
-	index = bb_table_index(names, BB_ARRAY_LEN(names), bb_view_str(want));
+	while (names[count] != NULL)
+		count++;
+	index = bb_table_index(names, count, bb_view_str(want));
 	if (index >= 0) {
 		c->backend = names[index];
 		return 0;
@@ -84,9 +86,10 @@ static int choose_backend(struct cli_config *c, const struct cli_args *args, str
 		if (strcmp(refused_backends[i].name, want) == 0)
 			return bb_err_set(err, BB_E_USAGE, "backend '%s' %s", want,
 					  refused_backends[i].text);
-	near = bb_table_suggest(names, BB_ARRAY_LEN(names), bb_view_str(want));
+	near = bb_table_suggest(names, count, bb_view_str(want));
 	return bb_err_set(err, BB_E_USAGE,
-			  "unknown backend '%s'%s%s%s; there are microvm and namespace",
+			  "unknown backend '%s'%s%s%s; there are microvm, namespace and "
+			  "smolmachines",
 			  BB_ESCAPED(bb_view_str(want)), near != NULL ? "; did you mean '" : "",
 			  near != NULL ? near : "", near != NULL ? "'?" : "");
 }

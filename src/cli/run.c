@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/backend.h"
 #include "base/cleanup.h"
 #include "base/table.h"
 #include "base/text.h"
@@ -89,6 +90,23 @@ static void tell_reaped(void *arg, const char *identity)
 	cli_out_note("'%s' had lost its monitor; what was left of it is cleaned up", identity);
 }
 
+static void tell_removed(void *arg, const char *machine, const char *why)
+{
+	(void)arg;
+	if (why == NULL)
+		cli_out_note("machine '%s' had lost its keeper; it is removed", machine);
+	else
+		cli_out_note("machine '%s' is left over and cannot be removed: %s", machine, why);
+}
+
+/* What killed processes left. A failure to look is the command's to report, when it matters to it.
+ */
+static void reap(void)
+{
+	(void)store_reap(tell_reaped, NULL, NULL);
+	(void)backend_reap(tell_removed, NULL, NULL);
+}
+
 static int run(int argc, char **argv)
 {
 	const struct cli_command *c;
@@ -121,10 +139,9 @@ static int run(int argc, char **argv)
 		cli_help_command(c);
 		return 0;
 	}
-	/* A failure to look is the command's to report, when it matters to it. --dry-run touches
-	 * nothing. */
+	/* --dry-run touches nothing. */
 	if (!cli_args_has(&args, "dry-run"))
-		(void)store_reap(tell_reaped, NULL, NULL);
+		reap();
 	return c->run(&args);
 }
 

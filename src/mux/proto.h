@@ -38,6 +38,10 @@ enum proto_service {
 	PROTO_LIFECYCLE = 18,
 };
 
+/* bottle-init's explicit proxy listener, as its guest's programs name it; the port is
+ * guest/net.h's. Where a guest has no such listener the host puts another address in its place. */
+#define PROTO_PROXY_URL "http://127.0.0.1:9099"
+
 /* Fields of an EGRESS opening (guest): how the connection came in, for the audit only; the verdict
  * never depends on it. */
 enum proto_egress_tag {

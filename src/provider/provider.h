@@ -9,11 +9,12 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "mux/proto.h"
 #include "policy/policy.h"
 
 #define PROVIDER_HOME      "/home/node"
 #define PROVIDER_WORKSPACE "/home/node/workspace"
-#define PROVIDER_PROXY     "http://127.0.0.1:9099" /* bottle-init's explicit proxy listener */
+#define PROVIDER_PROXY     PROTO_PROXY_URL
 #define PROVIDER_CA_BUNDLE                                                     \
 	"/etc/ssl/certs/ca-certificates.crt" /* the guest's, with our CA in it \
 					      */

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "base/tlv.h"
 #include "ipc/messages.h"
 #include "mux/proto.h"
@@ -70,6 +71,7 @@ void guest_destroy(struct monitor *m)
 {
 	loop_fd_free(m->guest_watch);
 	m->guest_watch = NULL;
+	kept_done(m); /* it watches the guest's descriptor */
 	backend_guest_destroy(m->guest);
 	m->guest = NULL;
 }
@@ -119,6 +121,23 @@ static int put_fixed(const struct monitor *m, struct bb_buf *blob)
 	return r;
 }
 
+/* An entry that names the proxy of bottle-init names the one that this guest dials itself. */
+static int put_env(const struct monitor *m, struct bb_buf *blob, const char *entry)
+{
+	const char *url = m->launch.kept.proxy_url, *value = strchr(entry, '=');
+	BB_AUTO_FREE char *other = NULL;
+	int r;
+
+	if (url[0] == '\0' || value == NULL || strcmp(value + 1, PROTO_PROXY_URL) != 0)
+		return bb_tlv_put_str(blob, LIFECYCLE_TAG_ENV, entry);
+	other = bb_text_printf("%.*s=%s", (int)(value - entry), entry, url);
+	if (other == NULL)
+		return -ENOMEM;
+	r = bb_tlv_put_str(blob, LIFECYCLE_TAG_ENV, other);
+	explicit_bzero(other, strlen(other));
+	return r;
+}
+
 int guest_provision(struct monitor *m, struct bb_err *err)
 {
 	BB_AUTO_BUF struct bb_buf blob;
@@ -130,13 +149,13 @@ int guest_provision(struct monitor *m, struct bb_err *err)
 	if (r < 0)
 		return bb_err_set(err, r, "cannot provision the guest: %s", bb_err_name(r));
 	for (size_t i = 0; m->plan->env != NULL && m->plan->env[i] != NULL; i++) {
-		if (bb_tlv_put_str(&blob, LIFECYCLE_TAG_ENV, m->plan->env[i]) == 0)
+		if (put_env(m, &blob, m->plan->env[i]) == 0)
 			continue;
 		r = send_blob(m, &blob, false, err);
 		if (r < 0)
 			return r;
 		bb_buf_reset(&blob);
-		if (bb_tlv_put_str(&blob, LIFECYCLE_TAG_ENV, m->plan->env[i]) < 0)
+		if (put_env(m, &blob, m->plan->env[i]) < 0)
 			return bb_err_set(err, -EMSGSIZE, "environment entry %zu is too long",
 					  i + 1);
 	}

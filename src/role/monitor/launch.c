@@ -190,7 +190,7 @@ static int start_bundle(struct monitor *m, struct bb_err *err)
 		r = claim(m, err);
 	if (r == 0) {
 		launch_step(m, "starting the guest and its bundle");
-		r = parts_begin(m, err);
+		r = backend_is_kept(m->backend) ? kept_begin(m, err) : parts_begin(m, err);
 	}
 	if (r == 0)
 		r = make_files(m, err);
@@ -208,7 +208,8 @@ static int start_all(struct monitor *m, struct bb_err *err)
 	if (r < 0)
 		return r;
 	loop_timer_set(m->launch.deadline, backend_guest_hello_ms(m->guest) + LAUNCH_SLACK_MS);
-	launch_step(m, "waiting for the guest to say hello");
+	if (!backend_is_kept(m->backend))
+		launch_step(m, "waiting for the guest to say hello");
 	return 0;
 }
 
@@ -286,6 +287,8 @@ void launch_advance(struct monitor *m)
 
 	if (m->phase != MONITOR_LAUNCHING)
 		return;
+	if (backend_is_kept(m->backend))
+		kept_advance(m);
 	if (!l->is_provisioned && l->has_hello && l->ca_pem != NULL) {
 		l->is_provisioned = true;
 		launch_step(m, "setting up the guest");
@@ -300,6 +303,7 @@ void launch_done(struct monitor *m)
 {
 	m->launch.stage = LAUNCH_DONE;
 	loop_timer_stop(m->launch.deadline);
+	kept_done(m);
 	if (m->launch.report != NULL)
 		(void)link_send_text(m->launch.report, IPC_LAUNCH_READY, 0,
 				     backend_guest_note(m->guest)); /* as launch_step() */
@@ -354,6 +358,7 @@ void launch_failed(struct monitor *m, const char *reason)
 
 void launch_free(struct monitor *m)
 {
+	kept_done(m);
 	link_free(m->launch.report);
 	m->launch.report = NULL;
 	loop_timer_free(m->launch.deadline);

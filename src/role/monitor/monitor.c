@@ -302,6 +302,7 @@ static int monitor_init(struct monitor *m, int report_fd, struct bb_err *err)
 	*m = (struct monitor){ .lock_fd = -1,
 			       .control = { .fd = -1 },
 			       .save = { .fd = -1 },
+			       .launch = { .kept = { .console_fd = -1, .canary_fd = -1 } },
 			       .log = { -1, -1, -1, -1, NULL, 0 } };
 	for (int i = 0; i < NUM_PARTS; i++)
 		m->parts[i] =

@@ -62,6 +62,15 @@ enum launch_stage {
 	LAUNCH_DONE,
 };
 
+/* A guest that its backend's keeper starts; see kept.c. */
+struct kept_launch {
+	struct loop_fd *events;
+	int console_fd; /* until channel has it; -1 */
+	int canary_fd;  /* what the guest must not reach; -1 */
+	bool has_bundle, is_launched, is_probed;
+	char proxy_url[BACKEND_URL_MAX]; /* until the guest has it; "" */
+};
+
 struct launch {
 	enum launch_stage stage;
 	struct link *report;
@@ -72,6 +81,7 @@ struct launch {
 	} secrets[MONITOR_SECRETS_MAX];
 	size_t secret_count;
 	bool has_hello, is_provisioned, is_guest_ready;
+	struct kept_launch kept;
 	char *ca_pem;
 	size_t ca_pem_size;
 };
@@ -198,11 +208,25 @@ int guest_provision(struct monitor *m, struct bb_err *err);
 void guest_kill(struct monitor *m); /* and does not wait for its end */
 void guest_destroy(struct monitor *m);
 
+/* kept.c: the launch in turns with the keeper of the guest's backend. */
+int kept_begin(struct monitor *m, struct bb_err *err);
+/* Egress has minted. */
+void kept_minted(struct monitor *m);
+/* Something else that it waits for has come. */
+void kept_advance(struct monitor *m);
+void kept_done(struct monitor *m); /* the launch is over, well or not */
+
 /* parts.c: our own processes. */
 extern const char *const part_names[NUM_PARTS];
 /* Egress alone, which takes longest: it mints the CA. */
 int parts_begin_egress(struct monitor *m, struct bb_err *err);
 /* The guest, which takes second longest, then the others; all are told what to do. */
+/* Asks egress, which serves nobody yet, for its certificate. */
+int parts_mint(struct monitor *m, struct bb_err *err);
+/* The others, and egress' set-up; the guest comes through the door. Descriptors stay the caller's.
+ */
+int parts_begin_behind(struct monitor *m, const struct backend_door *door, int console_fd,
+		       struct bb_err *err);
 int parts_begin(struct monitor *m, struct bb_err *err);
 /* Waits until what was begun is executed; parts are watched from here on, also when something
  * failed meanwhile. Takes that result and returns it, or a better one. */

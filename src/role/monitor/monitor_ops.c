@@ -57,30 +57,59 @@ static int part_ready(void *ctx, struct ipc_message *msg, struct bb_err *err)
 	return 0;
 }
 
-static int egress_ready(void *ctx, struct ipc_message *msg, struct bb_err *err)
+static int read_certificate(struct ipc_message *msg, struct bb_view *ret, struct bb_err *err)
 {
-	struct part *p = ctx;
-	struct launch *launch = &p->m->launch;
-	struct bb_view pem = { 0 };
-	int r;
+	return bb_tlv_read(msg->body,
+			   &(struct bb_tlv_field){ .tag = 1,
+						   .type = BB_TLV_BYTES,
+						   .max = CA_PEM_MAX,
+						   .is_required = true,
+						   .out = ret },
+			   1, err);
+}
 
-	r = bb_tlv_read(msg->body,
-			&(struct bb_tlv_field){ .tag = 1,
-						.type = BB_TLV_BYTES,
-						.max = CA_PEM_MAX,
-						.is_required = true,
-						.out = &pem },
-			1, err);
-	if (r < 0)
-		return r;
+static int keep_certificate(struct launch *launch, struct bb_view pem, struct bb_err *err)
+{
 	if (launch->ca_pem != NULL)
-		return bb_err_set(err, -EPROTO, "it was ready before");
+		return bb_err_set(err, -EPROTO, "its certificate was there before");
 	launch->ca_pem = malloc(pem.n + 1);
 	if (launch->ca_pem == NULL)
 		return bb_err_set(err, -ENOMEM, "out of memory");
 	memcpy(launch->ca_pem, pem.p, pem.n);
 	launch->ca_pem_size = pem.n;
-	return part_ready(ctx, msg, err);
+	return 0;
+}
+
+static int egress_minted(void *ctx, struct ipc_message *msg, struct bb_err *err)
+{
+	struct part *p = ctx;
+	struct bb_view pem = { 0 };
+	int r = read_certificate(msg, &pem, err);
+
+	if (r == 0)
+		r = keep_certificate(&p->m->launch, pem, err);
+	if (r == 0)
+		kept_minted(p->m);
+	return r;
+}
+
+static int egress_ready(void *ctx, struct ipc_message *msg, struct bb_err *err)
+{
+	struct part *p = ctx;
+	struct launch *launch = &p->m->launch;
+	struct bb_view pem = { 0 };
+	int r = read_certificate(msg, &pem, err);
+
+	if (r < 0)
+		return r;
+	/* One that minted before is asked for the same certificate only once more. */
+	if (launch->kept.has_bundle && !p->is_ready)
+		r = bb_view_eq(pem, bb_view_of(launch->ca_pem, launch->ca_pem_size))
+			    ? 0
+			    : bb_err_set(err, -EPROTO, "its certificate has changed");
+	else
+		r = keep_certificate(launch, pem, err);
+	return r < 0 ? r : part_ready(ctx, msg, err);
 }
 
 static int channel_hello(void *ctx, struct ipc_message *msg, struct bb_err *err)
@@ -193,6 +222,8 @@ static const struct ipc_op common_ops[] = {
 };
 
 static const struct ipc_op egress_ops[] = {
+	{ IPC_EGRESS_MINTED, "egress minted", IPC_IN(MONITOR_LAUNCHING), BB_TLV_HEADER + 1,
+	  BB_TLV_HEADER + CA_PEM_MAX, 0, egress_minted },
 	{ IPC_EGRESS_READY, "egress ready", IPC_IN(MONITOR_LAUNCHING), BB_TLV_HEADER + 1,
 	  BB_TLV_HEADER + CA_PEM_MAX, 0, egress_ready },
 	{ IPC_ROLE_ERROR, "role error", ANY_PHASE, 0, TEXT_BODY, 0, part_error },

@@ -20,6 +20,13 @@
 
 const char *const part_names[NUM_PARTS] = { "egress", "channel", "recorder", "dialler" };
 
+/* What channel is given of the guest: its stream, or a door through which it comes. */
+struct parts_guest {
+	int stream_fd;
+	const struct backend_door *door; /* NULL: there is a stream */
+	int console_fd;
+};
+
 /* A link between two parts: both ends are given away, ours are closed on return. */
 struct pair {
 	int a, b;
@@ -185,7 +192,27 @@ static int set_up_secrets(struct monitor *m, struct bb_err *err)
 	return 0;
 }
 
-static int set_up_egress(struct monitor *m, const int fds[3], struct bb_err *err)
+/* The guest comes to egress by itself, too, and shows this. */
+static int set_up_proxy(struct monitor *m, const struct backend_door *door, struct bb_err *err)
+{
+	char login[BACKEND_PASSWORD_MAX + 16];
+	struct bb_buf body;
+	int r;
+
+	if (door == NULL || door->proxy_fd < 0)
+		return 0;
+	(void)snprintf(login, sizeof(login), "bottle:%s", door->proxy_password);
+	bb_buf_init(&body, 256);
+	r = bb_tlv_put_str(&body, 1, login);
+	if (r == 0)
+		r = tell(&m->parts[PART_EGRESS], IPC_EGRESS_LISTEN, &body, &door->proxy_fd, 1, err);
+	explicit_bzero(login, sizeof(login));
+	bb_buf_wipe(&body);
+	return r;
+}
+
+static int set_up_egress(struct monitor *m, const int fds[3], const struct backend_door *door,
+			 struct bb_err *err)
 {
 	BB_AUTO_BUF struct bb_buf body = { 0 };
 	int r = policy_body(&body, m->plan, err);
@@ -196,6 +223,8 @@ static int set_up_egress(struct monitor *m, const int fds[3], struct bb_err *err
 		r = set_up_roots(m, err);
 	if (r == 0)
 		r = set_up_secrets(m, err);
+	if (r == 0)
+		r = set_up_proxy(m, door, err);
 	return r < 0 ? r : tell(&m->parts[PART_EGRESS], IPC_SETUP_DONE, NULL, NULL, 0, err);
 }
 
@@ -238,25 +267,47 @@ static int set_up_recorder(struct monitor *m, int writer_fd, struct bb_err *err)
 	return r < 0 ? r : tell(p, IPC_SETUP_DONE, NULL, NULL, 0, err);
 }
 
-static int set_up_channel(struct monitor *m, const int fds[3], struct bb_err *err)
+/* The stream, or the listener on which it comes. */
+static int set_up_stream(struct monitor *m, const struct parts_guest *g, struct bb_err *err)
+{
+	struct part *p = &m->parts[PART_CHANNEL];
+	struct bb_buf body;
+	int r;
+
+	bb_buf_init(&body, 128);
+	r = bb_tlv_put_u64(&body, 1, backend_guest_hello_ms(m->guest));
+	if (r == 0 && g->door != NULL && g->door->wants_credential)
+		r = bb_tlv_put(&body, 3, g->door->credential, sizeof(g->door->credential));
+	else if (r == 0 && g->door != NULL)
+		r = bb_tlv_put_u32(&body, 2, getuid());
+	if (r < 0)
+		r = bb_err_set(err, -ENOMEM, "out of memory");
+	else if (g->door != NULL)
+		r = tell(p, IPC_CHANNEL_LISTEN, &body, &g->door->stream_fd, 1, err);
+	else
+		r = tell(p, IPC_CHANNEL_SETUP, &body, &g->stream_fd, 1, err);
+	bb_buf_wipe(&body);
+	return r;
+}
+
+static int set_up_channel(struct monitor *m, const struct parts_guest *g, int egress_fd,
+			  struct bb_err *err)
 {
 	BB_AUTO_CLOSE int log = open_state_file(m, "console.log", err);
-	BB_AUTO_BUF struct bb_buf setup, service;
+	BB_AUTO_BUF struct bb_buf service;
 	struct part *p = &m->parts[PART_CHANNEL];
 	int r;
 
-	bb_buf_init(&setup, 64);
 	bb_buf_init(&service, 64);
 	if (log < 0)
 		return log;
-	if (bb_tlv_put_u64(&setup, 1, backend_guest_hello_ms(m->guest)) < 0 ||
-	    bb_tlv_put_u32(&service, 1, PROTO_EGRESS) < 0)
+	if (bb_tlv_put_u32(&service, 1, PROTO_EGRESS) < 0)
 		return bb_err_set(err, -ENOMEM, "out of memory");
-	r = tell(p, IPC_CHANNEL_SETUP, &setup, &fds[0], 1, err);
+	r = set_up_stream(m, g, err);
 	if (r == 0)
-		r = tell(p, IPC_CHANNEL_SERVICE, &service, &fds[1], 1, err);
+		r = tell(p, IPC_CHANNEL_SERVICE, &service, &egress_fd, 1, err);
 	if (r == 0)
-		r = tell(p, IPC_CHANNEL_CONSOLE, NULL, (int[]){ fds[2], log }, 2, err);
+		r = tell(p, IPC_CHANNEL_CONSOLE, NULL, (int[]){ g->console_fd, log }, 2, err);
 	return r < 0 ? r : tell(p, IPC_SETUP_DONE, NULL, NULL, 0, err);
 }
 
@@ -292,38 +343,8 @@ int parts_begin_egress(struct monitor *m, struct bb_err *err)
 	return begin_part(m, PART_EGRESS, err);
 }
 
-/* What is sent to a part that still loads waits in its link; the links between parts exist before
- * any of them is told, so nothing waits for anything. */
-int parts_begin(struct monitor *m, struct bb_err *err)
+static int finish_parts(struct monitor *m, int r, struct bb_err *err)
 {
-	AUTO_PAIR stream = { -1, -1 };
-	AUTO_PAIR console = { -1, -1 };
-	AUTO_PAIR streams = { -1, -1 };
-	AUTO_PAIR dials = { -1, -1 };
-	AUTO_PAIR records = { -1, -1 };
-	int r = begin_guest(m, &stream, &console, err);
-
-	if (r == 0)
-		r = begin_parts(m, err);
-	if (r == 0)
-		r = pair_make(&streams, err);
-	if (r == 0)
-		r = pair_make(&dials, err);
-	if (r == 0)
-		r = pair_make(&records, err);
-	if (r == 0)
-		r = set_up_egress(m, (int[]){ streams.a, dials.a, records.a }, err);
-	if (r == 0)
-		r = set_up_dialler(m, dials.b, err);
-	if (r == 0)
-		r = set_up_recorder(m, records.b, err);
-	return r < 0 ? r : set_up_channel(m, (int[]){ stream.a, streams.b, console.a }, err);
-}
-
-int parts_finish(struct monitor *m, int r, struct bb_err *err)
-{
-	if (r == 0)
-		r = backend_guest_started(m->guest, err);
 	for (int i = 0; i < NUM_PARTS; i++) {
 		struct bb_err why = { 0 };
 		int finished = finish_part(&m->parts[i], &why);
@@ -335,6 +356,65 @@ int parts_finish(struct monitor *m, int r, struct bb_err *err)
 		}
 	}
 	return r;
+}
+
+/* What is sent to a part that still loads waits in its link; the links between parts exist before
+ * any of them is told, so nothing waits for anything. */
+static int connect_parts(struct monitor *m, const struct parts_guest *g, struct bb_err *err)
+{
+	AUTO_PAIR streams = { -1, -1 };
+	AUTO_PAIR dials = { -1, -1 };
+	AUTO_PAIR records = { -1, -1 };
+	int r = begin_parts(m, err);
+
+	if (r == 0)
+		r = pair_make(&streams, err);
+	if (r == 0)
+		r = pair_make(&dials, err);
+	if (r == 0)
+		r = pair_make(&records, err);
+	if (r == 0)
+		r = set_up_egress(m, (int[]){ streams.a, dials.a, records.a }, g->door, err);
+	if (r == 0)
+		r = set_up_dialler(m, dials.b, err);
+	if (r == 0)
+		r = set_up_recorder(m, records.b, err);
+	return r < 0 ? r : set_up_channel(m, g, streams.b, err);
+}
+
+int parts_begin(struct monitor *m, struct bb_err *err)
+{
+	AUTO_PAIR stream = { -1, -1 };
+	AUTO_PAIR console = { -1, -1 };
+	int r = begin_guest(m, &stream, &console, err);
+
+	return r < 0 ? r
+		     : connect_parts(m,
+				     &(struct parts_guest){ .stream_fd = stream.a,
+							    .console_fd = console.a },
+				     err);
+}
+
+int parts_mint(struct monitor *m, struct bb_err *err)
+{
+	return tell(&m->parts[PART_EGRESS], IPC_EGRESS_MINT, NULL, NULL, 0, err);
+}
+
+int parts_begin_behind(struct monitor *m, const struct backend_door *door, int console_fd,
+		       struct bb_err *err)
+{
+	int r = connect_parts(
+		m, &(struct parts_guest){ .stream_fd = -1, .door = door, .console_fd = console_fd },
+		err);
+
+	return finish_parts(m, r, err);
+}
+
+int parts_finish(struct monitor *m, int r, struct bb_err *err)
+{
+	if (r == 0)
+		r = backend_guest_started(m->guest, err);
+	return finish_parts(m, r, err);
 }
 
 bool parts_are_ready(const struct monitor *m)

@@ -61,6 +61,38 @@ bool backend_is_kept(const struct backend *b)
 	return false;
 }
 
+/* Never called: this backend is not kept. */
+int backend_guest_event_fd(const struct backend_guest *g)
+{
+	(void)g;
+	return -1;
+}
+
+int backend_guest_next_event(struct backend_guest *g, struct backend_event *ret, struct bb_err *err)
+{
+	(void)g;
+	(void)ret;
+	return bb_err_set(err, -ENOTSUP, "not kept");
+}
+
+void backend_event_done(struct backend_event *e)
+{
+	(void)e;
+}
+
+int backend_guest_minted(struct backend_guest *g, struct bb_view ca_pem, struct bb_err *err)
+{
+	(void)g;
+	(void)ca_pem;
+	return bb_err_set(err, -ENOTSUP, "not kept");
+}
+
+int backend_guest_launch(struct backend_guest *g, struct bb_err *err)
+{
+	(void)g;
+	return bb_err_set(err, -ENOTSUP, "not kept");
+}
+
 int backend_guest_started(struct backend_guest *g, struct bb_err *err)
 {
 	(void)g;
