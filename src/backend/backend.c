@@ -75,6 +75,11 @@ void backend_event_done(struct backend_event *e)
 	e->door.canary_fd = -1;
 }
 
+int backend_stray_remove(const struct backend *b, const char *machine, struct bb_err *err)
+{
+	return b->stray_remove(machine, err);
+}
+
 int backend_guest_minted(struct backend_guest *g, struct bb_view ca_pem, struct bb_err *err)
 {
 	return g->backend->kept->minted(g, ca_pem, err);

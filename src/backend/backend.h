@@ -131,6 +131,12 @@ int backend_guest_launch(struct backend_guest *g, struct bb_err *err);
 int backend_reap(void (*told)(void *arg, const char *machine, const char *why), void *arg,
 		 struct bb_err *err);
 
+/* Machines of ours that nobody remembers: their record was lost. found is told of each; slow (asks
+ * the backend's own program, where there is one). The first error, after all were asked. */
+int backend_strays(void (*found)(void *arg, const struct backend *b, const char *machine),
+		   void *arg, struct bb_err *err);
+int backend_stray_remove(const struct backend *b, const char *machine, struct bb_err *err);
+
 int backend_guest_pidfd(
 	const struct backend_guest *g); /* borrowed; readable when the guest is gone */
 const char *backend_guest_note(

@@ -33,6 +33,10 @@ struct backend {
 	/* Stop and free. NULL guest is a no-op. Never fails. Required. */
 	void (*destroy)(struct backend_guest *g);
 	const struct backend_kept *kept; /* NULL: start() starts the guest with the stream in it */
+	/* NULL, both: machines cannot be lost. */
+	int (*strays)(void (*found)(void *arg, const struct backend *b, const char *machine),
+		      void *arg, struct bb_err *err);
+	int (*stray_remove)(const char *machine, struct bb_err *err);
 	/* Removes what killed processes left. NULL: nothing can be left. */
 	int (*reap)(void (*told)(void *arg, const char *machine, const char *why), void *arg,
 		    struct bb_err *err);

@@ -44,3 +44,18 @@ int backend_reap(void (*told)(void *arg, const char *machine, const char *why), 
 	}
 	return total;
 }
+
+int backend_strays(void (*found)(void *arg, const struct backend *b, const char *machine),
+		   void *arg, struct bb_err *err)
+{
+	int first = 0;
+
+	for (size_t i = 0; i < BB_ARRAY_LEN(registry); i++) {
+		int r = registry[i]->strays == NULL || first < 0
+				? 0
+				: registry[i]->strays(found, arg, err);
+
+		first = first < 0 ? first : r;
+	}
+	return first;
+}

@@ -3,27 +3,13 @@
  */
 #include "backend/smolmachines/confine.h"
 
-#include <pwd.h>
-
 #include "backend/smolmachines/statedb.h"
 #include "base/cleanup.h"
 
-static char *database(const struct smolvm *vm, struct bb_err *err)
-{
-	const struct passwd *pw = getpwuid(getuid());
-	const struct statedb_env env = {
-		.os = STATEDB_HERE,
-		.home = smolvm_variable(vm, "HOME"),
-		.xdg_data_home = smolvm_variable(vm, "XDG_DATA_HOME"),
-		.passwd_home = pw == NULL ? NULL : pw->pw_dir,
-	};
-
-	return statedb_path(&env, err);
-}
-
 int confine_before(const struct smolvm *vm, const struct confine_wish *wish, struct bb_err *err)
 {
-	BB_AUTO_FREE char *path = database(vm, err);
+	const struct statepath_env env = smolvm_paths(vm);
+	BB_AUTO_FREE char *path = statepath_database(&env, err);
 
 	if (path == NULL)
 		return BB_E_USAGE;
@@ -34,7 +20,8 @@ int confine_before(const struct smolvm *vm, const struct confine_wish *wish, str
 
 int confine_after(const struct smolvm *vm, const struct confine_wish *wish, struct bb_err *err)
 {
-	BB_AUTO_FREE char *path = database(vm, err);
+	const struct statepath_env env = smolvm_paths(vm);
+	BB_AUTO_FREE char *path = statepath_database(&env, err);
 	BB_AUTO_FREE char *dir = NULL;
 	int r;
 

@@ -12,10 +12,8 @@
 
 int confine_before(const struct smolvm *vm, const struct confine_wish *wish, struct bb_err *err)
 {
-	const struct statedb_env env = { .os = STATEDB_HERE,
-					 .home = smolvm_variable(vm, "HOME"),
-					 .xdg_data_home = smolvm_variable(vm, "XDG_DATA_HOME") };
-	BB_AUTO_FREE char *path = statedb_path(&env, err);
+	const struct statepath_env env = smolvm_paths(vm);
+	BB_AUTO_FREE char *path = statepath_database(&env, err);
 	sqlite3 *db = NULL;
 	sqlite3_stmt *s = NULL;
 	bool is_open;

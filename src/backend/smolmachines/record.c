@@ -17,7 +17,6 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/text.h"
-#include "store/store.h"
 
 #define RECORD_MAX 65536
 #define LOCK_TRIES 16
@@ -206,12 +205,34 @@ int smol_record_reap(const char *dir, void (*told)(void *arg, const char *machin
 	return first < 0 ? first : gone;
 }
 
+/* The list is read first: a machine that is made meanwhile has its record before it is listed. */
+int smol_record_strays(const char *dir, const struct smolvm *vm,
+		       void (*found)(void *arg, const char *machine), void *arg, struct bb_err *err)
+{
+	BB_AUTO_FREE struct smolvm_status *all = NULL;
+	size_t n = 0;
+	int r = smolvm_ls(vm, &all, &n, err);
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		BB_AUTO_FREE char *identity = smolvm_machine_identity(all[i].name);
+		BB_AUTO_FREE char *path = bb_text_printf("%s/%s", dir, all[i].name);
+
+		if (identity != NULL && path != NULL && access(path, F_OK) < 0 && errno == ENOENT)
+			found(arg, all[i].name);
+	}
+	return r;
+}
+
 char *smol_record_dir(struct bb_err *err)
 {
-	BB_AUTO_FREE char *root = store_root(err);
-	char *dir = root == NULL ? NULL : bb_text_printf("%s/smolmachines", root);
+	BB_AUTO_STRV char **env = smolvm_environment(smolvm_own_environment);
+	const struct smolvm vm = { .env = env };
+	struct statepath_env paths;
 
-	if (root != NULL && dir == NULL)
+	if (env == NULL) {
 		(void)no_memory(err);
-	return dir;
+		return NULL;
+	}
+	paths = smolvm_paths(&vm);
+	return statepath_records(&paths, err);
 }

@@ -31,7 +31,12 @@ void smol_record_abandon(struct smol_record *r);
 int smol_record_reap(const char *dir, void (*told)(void *arg, const char *machine, const char *why),
 		     void *arg, struct bb_err *err);
 
-/* <root>/smolmachines, on the heap. */
+/* Machines whose name is of ours and that have no record in dir. */
+int smol_record_strays(const char *dir, const struct smolvm *vm,
+		       void (*found)(void *arg, const char *machine), void *arg,
+		       struct bb_err *err);
+
+/* Where they are, on the heap; see statepath.h. */
 char *smol_record_dir(struct bb_err *err);
 
 #endif

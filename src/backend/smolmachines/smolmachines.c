@@ -297,6 +297,51 @@ static int smol_reap(void (*told)(void *arg, const char *machine, const char *wh
 	return dir == NULL ? -ENOMEM : smol_record_reap(dir, told, arg, err);
 }
 
+struct stray_call {
+	void (*found)(void *arg, const struct backend *b, const char *machine);
+	void *arg;
+};
+
+static void on_stray(void *arg, const char *machine)
+{
+	const struct stray_call *call = arg;
+
+	call->found(call->arg, &backend_smolmachines, machine);
+}
+
+/* A version that starts nothing still lists and removes. */
+static int open_any(struct smolvm *vm, struct bb_err *err)
+{
+	int r = smolvm_open(smolvm_own_environment, vm, err);
+
+	return r == BB_E_REFUSED ? 0 : r;
+}
+
+static int smol_strays(void (*found)(void *arg, const struct backend *b, const char *machine),
+		       void *arg, struct bb_err *err)
+{
+	struct stray_call call = { found, arg };
+	BB_AUTO_FREE char *dir = smol_record_dir(err);
+	struct smolvm vm;
+	int r = open_any(&vm, err);
+
+	if (r == 0 && dir != NULL)
+		r = smol_record_strays(dir, &vm, on_stray, &call, err);
+	smolvm_done(&vm);
+	return r == BB_E_MISSING ? 0 : r; /* no smolvm, no machines */
+}
+
+static int smol_stray_remove(const char *machine, struct bb_err *err)
+{
+	struct smolvm vm;
+	int r = open_any(&vm, err);
+
+	if (r == 0)
+		r = smolvm_remove(&vm, machine, err);
+	smolvm_done(&vm);
+	return r;
+}
+
 static const struct backend_kept smol_kept = {
 	.event_fd = smol_event_fd,
 	.next_event = smol_next_event,
@@ -315,5 +360,7 @@ const struct backend backend_smolmachines = {
 	.hello_ms = smol_hello_ms,
 	.destroy = smol_destroy,
 	.kept = &smol_kept,
+	.strays = smol_strays,
+	.stray_remove = smol_stray_remove,
 	.reap = smol_reap,
 };

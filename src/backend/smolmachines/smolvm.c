@@ -132,6 +132,14 @@ const char *smolvm_variable(const struct smolvm *vm, const char *name)
 	return NULL;
 }
 
+struct statepath_env smolvm_paths(const struct smolvm *vm)
+{
+	/* HOME is always in it where there is any; see smolvm_environment(). */
+	return (struct statepath_env){ .os = STATEPATH_HERE,
+				       .home = smolvm_variable(vm, "HOME"),
+				       .xdg_data_home = smolvm_variable(vm, "XDG_DATA_HOME") };
+}
+
 void smolvm_done(struct smolvm *vm)
 {
 	free(vm->path);

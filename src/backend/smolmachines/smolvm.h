@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "backend/smolmachines/argv.h"
+#include "backend/smolmachines/statepath.h"
 #include "backend/smolmachines/version.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -49,6 +50,8 @@ int smolvm_open(smolvm_getenv *get, struct smolvm *ret, struct bb_err *err);
 int smolvm_open_at(char *path, char **env, struct smolvm *ret, struct bb_err *err);
 /* A variable of its children's environment, borrowed, or NULL. */
 const char *smolvm_variable(const struct smolvm *vm, const char *name);
+/* What its children agree on; borrowed from vm. */
+struct statepath_env smolvm_paths(const struct smolvm *vm);
 void smolvm_done(struct smolvm *vm); /* zeroed struct: no-op */
 
 struct smolvm_result {

@@ -16,7 +16,6 @@
 #include "base/path.h"
 #include "base/text.h"
 
-#define DATABASE   "smolvm/server/smolvm.db"
 #define CONFIG     "agent.config.json"
 #define CONFIG_MAX (256 * 1024)
 
@@ -31,29 +30,6 @@ static inline void stmt_done(sqlite3_stmt **s)
 	(void)sqlite3_finalize(*s); /* the failure was seen by step */
 }
 #define AUTO_STMT __attribute__((cleanup(stmt_done)))
-
-char *statedb_path(const struct statedb_env *env, struct bb_err *err)
-{
-	const char *home = env->home != NULL && env->home[0] != '\0' ? env->home : env->passwd_home;
-	char *path;
-
-	if (env->os == STATEDB_LINUX && env->xdg_data_home != NULL &&
-	    env->xdg_data_home[0] == '/') {
-		path = bb_text_printf("%s/" DATABASE, env->xdg_data_home);
-	} else if (home == NULL || home[0] != '/') {
-		(void)bb_err_set(err, BB_E_USAGE,
-				 "no home directory: set HOME to an absolute path, so that smolvm "
-				 "and bot-bottle agree on where its state database is");
-		return NULL;
-	} else {
-		path = bb_text_printf("%s/%s/" DATABASE, home,
-				      env->os == STATEDB_DARWIN ? "Library/Application Support"
-								: ".local/share");
-	}
-	if (path == NULL)
-		(void)bb_err_set(err, -ENOMEM, "out of memory");
-	return path;
-}
 
 static int db_error(sqlite3 *db, struct bb_err *err, const char *doing)
 {

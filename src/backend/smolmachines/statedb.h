@@ -13,24 +13,6 @@
 
 #include "base/err.h"
 
-enum statedb_os {
-	STATEDB_LINUX,  /* XDG_DATA_HOME when absolute, else ~/.local/share */
-	STATEDB_DARWIN, /* ~/Library/Application Support */
-};
-
-#define STATEDB_HERE STATEDB_LINUX /* what is built so far */
-
-/* What the path depends on; strings borrowed, NULL: unset. */
-struct statedb_env {
-	enum statedb_os os;
-	const char *home;          /* HOME */
-	const char *xdg_data_home; /* XDG_DATA_HOME */
-	const char *passwd_home;   /* what the user database says */
-};
-
-/* The database's path on the heap, or NULL with err set (BB_E_USAGE: no home). Pure. */
-char *statedb_path(const struct statedb_env *env, struct bb_err *err);
-
 struct statedb_outcome {
 	bool was_written; /* false: it was right already */
 };

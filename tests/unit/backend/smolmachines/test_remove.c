@@ -380,6 +380,39 @@ static void a_smolvm_that_is_gone_is_told(void **state)
 	free(path);
 }
 
+static char strays[256];
+
+static void on_stray(void *arg, const char *name)
+{
+	(void)arg;
+	(void)snprintf(strays + strlen(strays), sizeof(strays) - strlen(strays), "%s ", name);
+}
+
+/* What no record speaks of, and only what has a name of ours. */
+static void machines_without_a_record_are_found_by_their_name(void **state)
+{
+	struct smol_record r = { .lock_fd = -1 };
+	struct bb_err err = { 0 };
+	char *dir = fake_path("machines");
+
+	(void)state;
+	set_up_machine();
+	assert_int_equal(hold(&r, NULL), 0);
+	fake_does("ls", "echo '[{\"name\":\"" NAME "\",\"state\":\"running\"},"
+			"{\"name\":\"somebodys\",\"state\":\"running\"},"
+			"{\"name\":\"bot-bottle-old_zz999\",\"state\":\"stopped\"}]'");
+	strays[0] = '\0';
+	assert_int_equal(smol_record_strays(dir, &fake_vm, on_stray, NULL, NULL), 0);
+	assert_string_equal(strays, "bot-bottle-old_zz999 ");
+	smol_record_drop(&r);
+	strays[0] = '\0';
+	assert_int_equal(smol_record_strays(dir, &fake_vm, on_stray, NULL, NULL), 0);
+	assert_string_equal(strays, NAME " bot-bottle-old_zz999 ");
+	fake_does("ls", "exit 1");
+	assert_error(smol_record_strays(dir, &fake_vm, on_stray, NULL, &err), -EIO, err);
+	free(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -396,6 +429,7 @@ int main(void)
 		FAKE_TEST(a_smolvm_that_would_be_refused_still_removes),
 		FAKE_TEST(an_empty_record_had_no_machine),
 		FAKE_TEST(a_smolvm_that_is_gone_is_told),
+		FAKE_TEST(machines_without_a_record_are_found_by_their_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -337,48 +337,6 @@ static void the_check_needs_the_row_too(void **state)
 	assert_int_equal(statedb_check(db_path, ROW_NAME, NULL, NULL, BUSY_MS, NULL), 0);
 }
 
-static void the_path_follows_the_system(void **state)
-{
-	static const struct {
-		struct statedb_env env;
-		const char *want;
-	} cases[] = {
-		{ { STATEDB_LINUX, "/home/u", NULL, NULL },
-		  "/home/u/.local/share/smolvm/server/smolvm.db" },
-		{ { STATEDB_LINUX, "/home/u", "/data", NULL }, "/data/smolvm/server/smolvm.db" },
-		{ { STATEDB_LINUX, "/home/u", "relative", NULL },
-		  "/home/u/.local/share/smolvm/server/smolvm.db" },
-		{ { STATEDB_LINUX, "/home/u", "", NULL },
-		  "/home/u/.local/share/smolvm/server/smolvm.db" },
-		{ { STATEDB_LINUX, NULL, NULL, "/home/p" },
-		  "/home/p/.local/share/smolvm/server/smolvm.db" },
-		{ { STATEDB_LINUX, "", NULL, "/home/p" },
-		  "/home/p/.local/share/smolvm/server/smolvm.db" },
-		{ { STATEDB_LINUX, NULL, "/data", NULL }, "/data/smolvm/server/smolvm.db" },
-		{ { STATEDB_DARWIN, "/Users/u", "/data", NULL },
-		  "/Users/u/Library/Application Support/smolvm/server/smolvm.db" },
-		{ { STATEDB_DARWIN, NULL, NULL, "/Users/p" },
-		  "/Users/p/Library/Application Support/smolvm/server/smolvm.db" },
-		{ { STATEDB_LINUX, NULL, NULL, NULL }, NULL },
-		{ { STATEDB_LINUX, "relative", NULL, "/home/p" }, NULL },
-		{ { STATEDB_DARWIN, NULL, "/data", NULL }, NULL },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
-		struct bb_err err = { 0 };
-		char *path = statedb_path(&cases[i].env, &err);
-
-		if (cases[i].want == NULL) {
-			assert_null(path);
-			assert_int_equal(err.code, BB_E_USAGE);
-		} else {
-			assert_string_equal(path, cases[i].want);
-		}
-		free(path);
-	}
-}
-
 static void the_effective_configuration_is_read_from_the_machines_directory(void **state)
 {
 	static const char text[] = "{\"version\":1,\"ports\":[],\"resources\":{\"network\":false,"
@@ -417,7 +375,6 @@ int main(void)
 		TEST(a_lost_race_never_ends_in_a_yes),
 		TEST(the_check_needs_the_row_too),
 		TEST(the_effective_configuration_is_read_from_the_machines_directory),
-		cmocka_unit_test(the_path_follows_the_system),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
