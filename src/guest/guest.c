@@ -22,6 +22,7 @@
 #include "guest/copy.h"
 #include "guest/lifecycle.h"
 #include "guest/net.h"
+#include "guest/probe.h"
 #include "guest/service.h"
 #include "guest/session.h"
 #include "guest/tree.h"
@@ -275,6 +276,7 @@ static void guest_done(struct guest *g)
 	net_free(g);
 	copy_free_all(g);
 	session_free_all(g);
+	probe_free(g);
 	lifecycle_free(g->lifecycle);
 	mux_free(g->mux);
 	provision_done(&g->provision);

@@ -50,6 +50,7 @@ struct session;
 struct copy;
 struct net;
 struct lifecycle;
+struct probe;
 
 struct guest {
 	enum guest_mode mode;
@@ -67,6 +68,7 @@ struct guest {
 	bool is_ending; /* SHUTDOWN came: nothing new starts */
 
 	struct lifecycle *lifecycle; /* NULL before the host opened it */
+	struct probe *probe;         /* NULL: none was asked for, or it is over */
 	struct session *sessions;
 	uint32_t last_session;
 	struct copy *copies;

@@ -19,6 +19,7 @@
 #include "guest/changed.h"
 #include "guest/frames.h"
 #include "guest/net.h"
+#include "guest/probe.h"
 #include "guest/session.h"
 #include "guest/tree.h"
 #include "guest/workload.h"
@@ -86,7 +87,10 @@ static void lifecycle_provision_end(struct lifecycle *l)
 	struct guest *g = l->guest;
 	struct bb_err err = { 0 };
 	const struct guest_traits *traits = guest_traits(g);
-	int r = traits->is_workload ? workload_prepare(g->mode, &err) : 0;
+	int r;
+
+	probe_free(g); /* what it listened on is gone before anything else begins */
+	r = traits->is_workload ? workload_prepare(g->mode, &err) : 0;
 
 	if (r == 0)
 		r = provision_apply(&g->provision, traits->provision, &err);
@@ -98,6 +102,12 @@ static void lifecycle_provision_end(struct lifecycle *l)
 	g->is_ready = r == 0;
 	l->is_provisioned = true;
 	lifecycle_send(l, LIFECYCLE_READY, &body);
+}
+
+void lifecycle_probed(struct guest *g, const struct bb_buf *body)
+{
+	if (g->lifecycle != NULL)
+		lifecycle_send(g->lifecycle, LIFECYCLE_PROBED, body);
 }
 
 void lifecycle_main_exit(struct guest *g, uint32_t code)
@@ -237,6 +247,10 @@ static int lifecycle_frame(struct lifecycle *l, const struct proto_frame *f, str
 			return bb_err_set(err, -EPROTO, "provisioned twice");
 		lifecycle_provision_end(l);
 		return 0;
+	case LIFECYCLE_PROBE:
+		if (l->is_provisioned)
+			return bb_err_set(err, -EPROTO, "probed after provisioning");
+		return probe_start(l->guest, f->body, err);
 	case LIFECYCLE_SHUTDOWN:
 		lifecycle_shutdown(l);
 		return 0;

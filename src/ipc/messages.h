@@ -108,6 +108,11 @@ enum ipc_type {
 	IPC_KEEPER_STARTED = 85, /* keeper ->: the machine runs; tag 1 str: note */
 	IPC_KEEPER_FAILED = 86,  /* keeper ->: tag 1 str: sentence; the last thing it says */
 
+	/* monitor <-> channel, of a guest whose network somebody else made */
+	IPC_CHANNEL_PROBE = 88,  /* -> channel: tag 1 bytes: one LIFECYCLE_PROBE body */
+	IPC_CHANNEL_PROBED = 89, /* channel ->: tags 1..4 u32: TCP, UDP, listens, egress' status:
+				  * mux/proto.h */
+
 	/* CLI -> monitor at launch: on the report socket (fd 3 of the monitor), see
 	   role/monitor/plan.h */
 	IPC_LAUNCH_PLAN = 96,   /* CLI ->: fds: sealed memfd with the plan */

@@ -38,6 +38,10 @@ enum proto_service {
 	PROTO_LIFECYCLE = 18,
 };
 
+#define PROTO_PROBE_ENDPOINTS 16
+#define PROTO_PROBE_ENDPOINT  6
+#define PROTO_PROBE_OWN       (1u << 31)
+
 /* bottle-init's explicit proxy listener, as its guest's programs name it; the port is
  * guest/net.h's. Where a guest has no such listener the host puts another address in its place. */
 #define PROTO_PROXY_URL "http://127.0.0.1:9099"
@@ -65,6 +69,9 @@ enum proto_lifecycle {
 	LIFECYCLE_MARK = 8, /* host: remember this instant for the tree at field PATH */
 	LIFECYCLE_CHANGED =
 		9, /* host: asks; guest answers with the same type, field CHANGED (u32 0/1) */
+	/* Before PROVISION, where somebody else made the guest's network: what does it reach? */
+	LIFECYCLE_PROBE = 10,  /* host: fields below; once */
+	LIFECYCLE_PROBED = 11, /* guest: what came of it; it listens until it is provisioned */
 };
 
 enum proto_lifecycle_tag {
@@ -82,6 +89,18 @@ enum proto_lifecycle_tag {
 	LIFECYCLE_TAG_CLOCK = 20,   /* u64: CLOCK_REALTIME in ns; microvm only */
 	LIFECYCLE_TAG_ENTROPY = 21, /* bytes 32..64: added to the guest's pool; microvm only */
 	LIFECYCLE_TAG_PIDS = 22,    /* u32: RLIMIT_NPROC of sessions; 0: none */
+	/* PROBE. An endpoint is six bytes: an IPv4 address and a port. */
+	LIFECYCLE_TAG_PROBE_TCP = 32, /* bytes 6, repeated: connect to it */
+	LIFECYCLE_TAG_PROBE_UDP = 33, /* bytes 6, repeated: ask it for the name, as a name server */
+	LIFECYCLE_TAG_PROBE_NAME = 34,    /* str: ask the machine's own name servers, too */
+	LIFECYCLE_TAG_PROBE_LISTEN = 35,  /* u32: listen on this port of every address */
+	LIFECYCLE_TAG_PROBE_PROXY = 36,   /* bytes 6: egress; absent: by a stream */
+	LIFECYCLE_TAG_PROBE_REQUEST = 37, /* str: what is said to egress */
+	/* PROBED. */
+	LIFECYCLE_TAG_PROBED_TCP = 48,     /* u32: bit i: endpoint i was reached */
+	LIFECYCLE_TAG_PROBED_UDP = 49,     /* u32: the same; bit 31: one of its own answered */
+	LIFECYCLE_TAG_PROBED_LISTENS = 50, /* u32 0/1 */
+	LIFECYCLE_TAG_PROBED_BUNDLE = 51,  /* u32: egress' status, e.g. 403; 0: it did not answer */
 };
 
 /* EXEC: one process or one attachment a stream. Opening without fields; first frame EXEC_START or

@@ -127,10 +127,10 @@ class PlayedGuest:
 class RealGuest:
     """bottle-init as pid 1 of its own namespaces."""
 
-    def __init__(self, channel):
+    def __init__(self, channel, has_network=False):
         guest = channel.guest
         self.process = subprocess.Popen(
-            ["unshare", "-Urpnmf", "--mount-proc", "--kill-child", os.path.join(PROGRAMS, "bottle-init"),
+            ["unshare", "-Urpmf" if has_network else "-Urpnmf", "--mount-proc", "--kill-child", os.path.join(PROGRAMS, "bottle-init"),
              "--namespace"], stdin=subprocess.DEVNULL, stdout=channel.console_w, stderr=channel.console_w,
             pass_fds=(3,), preexec_fn=lambda: os.dup2(guest.fileno(), 3))
         channel.guest.close()
@@ -595,3 +595,130 @@ def test_a_listener_without_a_rule_is_refused():
             assert "uid or a credential" in monitor.expect("IPC_ROLE_ERROR")[2][1].decode()
             assert p.wait(5) == 1
         monitor.close()
+
+
+# What the guest reaches, before it is provisioned
+
+def endpoint(address, port):
+    return socket.inet_aton(address) + struct.pack(">H", port)
+
+
+def ask_probe(channel, tcp=(), udp=(), port=0, proxy=None):
+    request = "GET http://bot-bottle-probe.invalid/ HTTP/1.1\r\nHost: bot-bottle-probe.invalid\r\n\r\n"
+    body = b"".join(field(PROTO["LIFECYCLE_TAG_PROBE_TCP"], e) for e in tcp)
+    body += b"".join(field(PROTO["LIFECYCLE_TAG_PROBE_UDP"], e) for e in udp)
+    body += field(PROTO["LIFECYCLE_TAG_PROBE_NAME"], "some-name.example.test")
+    body += field(PROTO["LIFECYCLE_TAG_PROBE_LISTEN"], port)
+    if proxy is not None:
+        body += field(PROTO["LIFECYCLE_TAG_PROBE_PROXY"], proxy)
+    body += field(PROTO["LIFECYCLE_TAG_PROBE_REQUEST"], request)
+    channel.monitor.send("IPC_CHANNEL_PROBE", (1, body))
+    return request.encode()
+
+
+def probed(channel):
+    _, _, body, _ = channel.monitor.expect("IPC_CHANNEL_PROBED", 20)
+    return [struct.unpack(">I", body[i])[0] for i in (1, 2, 3, 4)]
+
+
+def answer_as_egress(s, request, text=b"HTTP/1.1 403 Forbidden\r\n\r\nbot-bottle: refused: no\n"):
+    s.settimeout(10)
+    got = b""
+    while got != request:
+        got += s.recv(4096)
+        assert request.startswith(got), got
+    s.sendall(text)
+    s.close()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class NameServer:
+    """Answers one question with itself."""
+
+    def __init__(self):
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", 0))
+        self.questions = []
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        data, who = self.sock.recvfrom(512)
+        self.questions.append(data)
+        self.sock.sendto(data, who)
+
+
+def test_a_probe_finds_what_can_be_reached_and_what_shows_on_the_host():
+    with Channel() as c, socket.socket() as canary:
+        canary.bind(("127.0.0.1", 0))
+        canary.listen()
+        names, port, dead = NameServer(), free_port(), free_port()
+        with RealGuest(c, has_network=True):
+            c.monitor.expect("IPC_CHANNEL_HELLO")
+            request = ask_probe(c, [endpoint("127.0.0.1", dead), endpoint("127.0.0.1", canary.getsockname()[1])],
+                                [endpoint("127.0.0.1", names.sock.getsockname()[1])], port)
+            _, _, _, fds = c.services["PROTO_EGRESS"].receive()
+            answer_as_egress(socket.socket(fileno=fds[0]), request)
+            tcp, udp, listens, status = probed(c)
+            assert (tcp, udp & 1, listens, status) == (2, 1, 1, 403), (tcp, udp, listens, status)
+            assert b"\x09some-name\x07example\x04test\x00" in names.questions[0]
+            socket.create_connection(("127.0.0.1", port), 5).close()  # it listens until it is provisioned
+            provision(c, (PROTO["LIFECYCLE_TAG_ENV"], "PATH=/usr/bin:/bin"))
+            c.monitor.expect("IPC_CHANNEL_READY")
+            try:
+                socket.create_connection(("127.0.0.1", port), 5).close()
+            except ConnectionRefusedError:
+                pass
+            else:
+                raise AssertionError("it still listens")
+
+
+def test_a_probe_of_a_guest_without_a_network_finds_the_bundle_only():
+    with Channel() as c, socket.socket() as canary:
+        canary.bind(("0.0.0.0", 0))
+        canary.listen()
+        canary.settimeout(0.1)
+        names, port = NameServer(), free_port()
+        with RealGuest(c):
+            c.monitor.expect("IPC_CHANNEL_HELLO")
+            request = ask_probe(c, [endpoint("127.0.0.1", canary.getsockname()[1]), endpoint("1.1.1.1", 53)],
+                                [endpoint("127.0.0.1", names.sock.getsockname()[1])], port)
+            _, _, _, fds = c.services["PROTO_EGRESS"].receive()
+            answer_as_egress(socket.socket(fileno=fds[0]), request)
+            assert probed(c) == [0, 0, 1, 403]
+            assert names.questions == []
+            try:
+                canary.accept()
+            except TimeoutError:
+                pass
+            else:
+                raise AssertionError("somebody came")
+
+
+def test_a_probe_by_tcp_tells_egress_from_others():
+    for text, want in ((b"HTTP/1.1 403 Forbidden\r\n\r\nbot-bottle: refused: no\n", 403),
+                       (b"HTTP/1.1 403 Forbidden\r\n\r\nsomebody else\n", 0), (b"SSH-2.0-x\r\n", 0), (b"", 0)):
+        with Channel(services=()) as c, socket.socket() as proxy:
+            proxy.bind(("127.0.0.1", 0))
+            proxy.listen()
+            proxy.settimeout(10)
+            with RealGuest(c, has_network=True):
+                c.monitor.expect("IPC_CHANNEL_HELLO")
+                request = ask_probe(c, proxy=endpoint("127.0.0.1", proxy.getsockname()[1]))
+                answer_as_egress(proxy.accept()[0], request, text)
+                assert probed(c)[3] == want, text
+    with Channel(services=()) as c, RealGuest(c):  # no way to it at all
+        c.monitor.expect("IPC_CHANNEL_HELLO")
+        ask_probe(c, proxy=endpoint("127.0.0.1", 9))
+        assert probed(c)[3] == 0
+
+
+def test_a_probe_answer_that_nobody_asked_for_is_refused():
+    body = b"".join(field(PROTO[f"LIFECYCLE_TAG_PROBED_{n}"], 0) for n in ("TCP", "UDP", "LISTENS", "BUNDLE"))
+    hostile(lambda g: (g.hello(), g.channel.monitor.expect("IPC_CHANNEL_HELLO"),
+                       g.lifecycle(PROTO["LIFECYCLE_PROBED"], body)), "nobody asked")
+    hostile(lambda g: (g.serve(), g.lifecycle(PROTO["LIFECYCLE_PROBED"], body)), "out of turn")

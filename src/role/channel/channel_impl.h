@@ -62,6 +62,7 @@ struct channel {
 	struct loop_timer *hello_timer;
 	uint64_t hello_ms;
 	uint32_t changed_asked; /* answers that the guest owes */
+	bool has_probe_asked;
 	bool has_main_exit;
 	struct bb_buf provision; /* lifecycle frames that wait for the hello or for credit */
 

@@ -128,6 +128,30 @@ static int op_provision(void *ctx, struct ipc_message *m, struct bb_err *err)
 	return lifecycle_provision(c, body, is_last == 1, err);
 }
 
+static int op_probe(void *ctx, struct ipc_message *m, struct bb_err *err)
+{
+	struct channel *c = ctx;
+	struct bb_view fields = { 0 };
+	struct bb_buf body;
+	int r = bb_tlv_read(m->body,
+			    &(struct bb_tlv_field){ .tag = 1,
+						    .type = BB_TLV_BYTES,
+						    .max = LIMIT_PROTO_FRAME,
+						    .is_required = true,
+						    .out = &fields },
+			    1, err);
+
+	if (r < 0)
+		return r;
+	c->has_probe_asked = true;
+	bb_buf_init(&body, LIMIT_PROTO_FRAME);
+	r = bb_buf_append_view(&body, fields);
+	r = r < 0 ? bb_err_set(err, r, "a probe does not fit")
+		  : lifecycle_send(c, LIFECYCLE_PROBE, &body, err);
+	bb_buf_wipe(&body); /* it names the proxy's credential */
+	return r;
+}
+
 /* A socket is relayed both ways; a regular file or a pipe only receives. */
 static bool is_sink(int fd)
 {
@@ -239,6 +263,8 @@ static const struct ipc_op channel_ops[] = {
 	{ IPC_CHANNEL_SERVICE, "channel service", IPC_IN(CHANNEL_SETUP), 1, 64, 1, op_service },
 	{ IPC_CHANNEL_CONSOLE, "channel console", IPC_IN(CHANNEL_SETUP), 0, 64, 2, op_console },
 	{ IPC_SETUP_DONE, "set-up done", IPC_IN(CHANNEL_SETUP), 0, 0, 0, op_setup_done },
+	{ IPC_CHANNEL_PROBE, "probe", IPC_IN(CHANNEL_PROVISIONING) | IPC_IN(CHANNEL_ENDING), 1,
+	  LIMIT_IPC_BODY, 0, op_probe },
 	{ IPC_CHANNEL_PROVISION, "provision", LATE_STATES, 1, LIMIT_IPC_BODY, 0, op_provision },
 	{ IPC_CHANNEL_OPEN, "open", DONE_STATES, 1, LIMIT_IPC_BODY, 1, op_open },
 	{ IPC_CHANNEL_MARK, "mark", LATE_STATES, 1, 8192, 0, op_mark },

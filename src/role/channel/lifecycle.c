@@ -126,6 +126,32 @@ static int guest_changed(struct channel *c, struct bb_view body, struct bb_err *
 	return guest_number(c, body, LIFECYCLE_TAG_CHANGED, IPC_CHANNEL_CHANGED, err);
 }
 
+static int guest_probed(struct channel *c, struct bb_view body, struct bb_err *err)
+{
+	uint32_t v[4] = { 0 };
+	const struct bb_tlv_field fields[] = {
+		{ LIFECYCLE_TAG_PROBED_TCP, BB_TLV_U32, .is_required = true, .out = &v[0] },
+		{ LIFECYCLE_TAG_PROBED_UDP, BB_TLV_U32, .is_required = true, .out = &v[1] },
+		{ LIFECYCLE_TAG_PROBED_LISTENS, BB_TLV_U32, .is_required = true, .out = &v[2] },
+		{ LIFECYCLE_TAG_PROBED_BUNDLE, BB_TLV_U32, .is_required = true, .out = &v[3] },
+	};
+	struct bb_buf out;
+	int r = bb_tlv_read(body, fields, BB_ARRAY_LEN(fields), err);
+
+	if (r < 0)
+		return r;
+	if (!c->has_probe_asked)
+		return bb_err_set(err, -EPROTO, "a probe is answered that nobody asked for");
+	c->has_probe_asked = false;
+	bb_buf_init(&out, 64);
+	for (uint16_t i = 0; r == 0 && i < BB_ARRAY_LEN(v); i++)
+		r = bb_tlv_put_u32(&out, i + 1, v[i]);
+	if (r == 0)
+		channel_tell(c, IPC_CHANNEL_PROBED, 0, &out);
+	bb_buf_done(&out);
+	return r < 0 ? bb_err_set(err, r, "out of memory") : 0;
+}
+
 static int guest_bye(struct channel *c, struct bb_view body, struct bb_err *err)
 {
 	(void)body;
@@ -144,6 +170,7 @@ static const struct {
 } guest_words[] = {
 	{ LIFECYCLE_HELLO, IPC_IN(CHANNEL_HELLO), 1024, guest_hello },
 	{ LIFECYCLE_READY, IPC_IN(CHANNEL_PROVISIONING), 1024, guest_ready },
+	{ LIFECYCLE_PROBED, IPC_IN(CHANNEL_PROVISIONING), 64, guest_probed },
 	{ LIFECYCLE_MAIN_EXIT, IPC_IN(CHANNEL_SERVING), 64, guest_main_exit },
 	{ LIFECYCLE_CHANGED, IPC_IN(CHANNEL_SERVING), 64, guest_changed },
 	{ LIFECYCLE_BYE, IPC_IN(CHANNEL_SERVING) | IPC_IN(CHANNEL_PROVISIONING), 64, guest_bye },

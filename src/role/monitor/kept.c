@@ -26,7 +26,7 @@ static int take_door(struct monitor *m, struct backend_door *door, struct bb_err
 		return bb_err_set(err, -EPROTO, "the keeper opened a door out of turn");
 	k->has_bundle = true;
 	(void)snprintf(k->proxy_url, sizeof(k->proxy_url), "%s", door->proxy_url);
-	k->canary_fd = bb_take_fd(&door->canary_fd);
+	k->probe.canaries[1] = bb_take_fd(&door->canary_fd);
 	r = parts_begin_behind(m, door, k->console_fd, err);
 	bb_cleanup_fd(&k->console_fd);
 	k->console_fd = -1;
@@ -120,6 +120,8 @@ void kept_advance(struct monitor *m)
 	struct kept_launch *k = &m->launch.kept;
 	struct bb_err err = { 0 };
 
+	if (m->launch.has_hello && k->is_launched && !k->probe.is_asked)
+		probe_ask(m);
 	if (!k->has_bundle || k->is_launched || !parts_are_ready(m))
 		return;
 	k->is_launched = true;
@@ -134,7 +136,7 @@ void kept_done(struct monitor *m)
 	loop_fd_free(k->events);
 	k->events = NULL;
 	bb_cleanup_fd(&k->console_fd);
-	bb_cleanup_fd(&k->canary_fd);
-	k->console_fd = k->canary_fd = -1;
+	k->console_fd = -1;
+	probe_done(&k->probe);
 	explicit_bzero(k->proxy_url, sizeof(k->proxy_url));
 }

@@ -289,7 +289,8 @@ void launch_advance(struct monitor *m)
 		return;
 	if (backend_is_kept(m->backend))
 		kept_advance(m);
-	if (!l->is_provisioned && l->has_hello && l->ca_pem != NULL) {
+	if (!l->is_provisioned && l->has_hello && l->ca_pem != NULL &&
+	    (!backend_is_kept(m->backend) || l->kept.probe.has_passed)) {
 		l->is_provisioned = true;
 		launch_step(m, "setting up the guest");
 		if (guest_provision(m, &err) < 0)

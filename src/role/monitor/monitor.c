@@ -302,7 +302,7 @@ static int monitor_init(struct monitor *m, int report_fd, struct bb_err *err)
 	*m = (struct monitor){ .lock_fd = -1,
 			       .control = { .fd = -1 },
 			       .save = { .fd = -1 },
-			       .launch = { .kept = { .console_fd = -1, .canary_fd = -1 } },
+			       .launch = { .kept = { .console_fd = -1 } },
 			       .log = { -1, -1, -1, -1, NULL, 0 } };
 	for (int i = 0; i < NUM_PARTS; i++)
 		m->parts[i] =
@@ -310,6 +310,7 @@ static int monitor_init(struct monitor *m, int report_fd, struct bb_err *err)
 				       .id = (enum part_id)i,
 				       .pending = { .child = { .pidfd = -1 }, .report_fd = -1 },
 				       .child = { .pidfd = -1 } };
+	probe_init(&m->launch.kept.probe);
 	m->loop = loop_new();
 	m->libexec_dir = bb_path_self_dir();
 	if (m->loop == NULL || m->libexec_dir == NULL)

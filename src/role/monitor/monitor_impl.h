@@ -62,12 +62,23 @@ enum launch_stage {
 	LAUNCH_DONE,
 };
 
+/* What the guest is asked to reach before anything runs in it; see probe.c. */
+#define MONITOR_CANARIES 2
+struct probe {
+	struct probe_target *targets;
+	size_t target_count;
+	int canaries[MONITOR_CANARIES]; /* listeners that nobody may reach; -1 */
+	uint16_t listen_port;
+	struct loop_timer *timer;
+	bool is_asked, has_passed;
+};
+
 /* A guest that its backend's keeper starts; see kept.c. */
 struct kept_launch {
 	struct loop_fd *events;
 	int console_fd; /* until channel has it; -1 */
-	int canary_fd;  /* what the guest must not reach; -1 */
-	bool has_bundle, is_launched, is_probed;
+	bool has_bundle, is_launched;
+	struct probe probe;
 	char proxy_url[BACKEND_URL_MAX]; /* until the guest has it; "" */
 };
 
@@ -215,6 +226,15 @@ void kept_minted(struct monitor *m);
 /* Something else that it waits for has come. */
 void kept_advance(struct monitor *m);
 void kept_done(struct monitor *m); /* the launch is over, well or not */
+
+/* probe.c: proof, before the agent, that a guest reaches the bundle and nothing else. */
+void probe_init(struct probe *p);
+/* The launch goes on when it has passed: launch_advance(). */
+void probe_ask(struct monitor *m);
+/* What the guest says: the four numbers of IPC_CHANNEL_PROBED. */
+#define PROBE_NUMBERS 4
+void probe_answered(struct monitor *m, const uint32_t numbers[PROBE_NUMBERS]);
+void probe_done(struct probe *p);
 
 /* parts.c: our own processes. */
 extern const char *const part_names[NUM_PARTS];

@@ -146,6 +146,26 @@ static int channel_ready(void *ctx, struct ipc_message *msg, struct bb_err *err)
 	return 0;
 }
 
+static int channel_probed(void *ctx, struct ipc_message *msg, struct bb_err *err)
+{
+	struct part *p = ctx;
+	uint32_t numbers[PROBE_NUMBERS] = { 0 };
+	struct bb_tlv_field fields[PROBE_NUMBERS];
+	int r;
+
+	for (uint16_t i = 0; i < PROBE_NUMBERS; i++)
+		fields[i] = (struct bb_tlv_field){
+			.tag = i + 1, .type = BB_TLV_U32, .is_required = true, .out = &numbers[i]
+		};
+	r = bb_tlv_read(msg->body, fields, PROBE_NUMBERS, err);
+	if (r < 0)
+		return r;
+	if (!p->m->launch.kept.probe.is_asked || p->m->launch.kept.probe.has_passed)
+		return bb_err_set(err, -EPROTO, "the guest was not asked what it reaches");
+	probe_answered(p->m, numbers);
+	return 0;
+}
+
 static int channel_main_exit(void *ctx, struct ipc_message *msg, struct bb_err *err)
 {
 	struct part *p = ctx;
@@ -234,6 +254,7 @@ static const struct ipc_op channel_ops[] = {
 	{ IPC_ROLE_ERROR, "role error", ANY_PHASE, 0, TEXT_BODY, 0, part_error },
 	{ IPC_CHANNEL_HELLO, "hello", IPC_IN(MONITOR_LAUNCHING), 0, TEXT_BODY, 0, channel_hello },
 	{ IPC_CHANNEL_READY, "ready", IPC_IN(MONITOR_LAUNCHING), 0, TEXT_BODY, 0, channel_ready },
+	{ IPC_CHANNEL_PROBED, "probed", IPC_IN(MONITOR_LAUNCHING), 40, 40, 0, channel_probed },
 	{ IPC_CHANNEL_MAIN_EXIT, "main exit", LATER_PHASES, 10, 10, 0, channel_main_exit },
 	{ IPC_CHANNEL_BYE, "bye", ANY_PHASE, 0, 0, 0, channel_bye },
 	{ IPC_CHANNEL_LOST, "lost", ANY_PHASE, 0, TEXT_BODY, 0, channel_lost },
