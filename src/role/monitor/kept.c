@@ -50,7 +50,9 @@ static bool take_event(struct monitor *m, struct backend_event *e, struct bb_err
 			launch_advance(m);
 		break;
 	case BACKEND_EVENT_STARTED:
+		m->launch.kept.is_started = true;
 		launch_step(m, "waiting for the guest to say hello");
+		launch_advance(m);
 		break;
 	case BACKEND_EVENT_FAILED:
 		r = bb_err_set(err, BB_E_GUEST, "%s", e->text);
@@ -120,7 +122,8 @@ void kept_advance(struct monitor *m)
 	struct kept_launch *k = &m->launch.kept;
 	struct bb_err err = { 0 };
 
-	if (m->launch.has_hello && k->is_launched && !k->probe.is_asked)
+	/* A guest that says hello before the keeper has compared what is in force waits. */
+	if (m->launch.has_hello && k->is_started && !k->probe.is_asked)
 		probe_ask(m);
 	if (!k->has_bundle || k->is_launched || !parts_are_ready(m))
 		return;

@@ -77,7 +77,7 @@ struct probe {
 struct kept_launch {
 	struct loop_fd *events;
 	int console_fd; /* until channel has it; -1 */
-	bool has_bundle, is_launched;
+	bool has_bundle, is_launched, is_started;
 	struct probe probe;
 	char proxy_url[BACKEND_URL_MAX]; /* until the guest has it; "" */
 };
