@@ -75,6 +75,20 @@ static int check_image(const struct cli_config *c, struct bb_err *err)
 	return r;
 }
 
+/* A backend that needs more than this host has: the sentence of the first check that fails, which
+ * doctor shows too, before anything is made. */
+static int check_backend(const struct cli_config *c, struct bb_err *err)
+{
+	const struct backend *b = backend_find(c->backend);
+	static struct backend_report report;
+
+	if (!backend_is_optional(b))
+		return 0; /* what it lacks is told where it is missed, and costs no time else */
+	if (backend_preflight(b, false, &report, err) < 0)
+		return bb_err_wrap(err, "backend '%s'", c->backend);
+	return 0;
+}
+
 static int check_terminal(const struct cli_config *c, const struct cli_args *args,
 			  struct bb_err *err)
 {
@@ -165,7 +179,8 @@ static int run_start(const struct cli_args *args)
 		cli_config_print(c, stdout);
 		return 0;
 	}
-	if (check_terminal(c, args, &err) < 0 || check_image(c, &err) < 0)
+	if (check_terminal(c, args, &err) < 0 || check_backend(c, &err) < 0 ||
+	    check_image(c, &err) < 0)
 		return cli_out_fail(&err);
 	code = confirm(c, args);
 	if (code != 0)

@@ -48,6 +48,40 @@ def refused(cli, argv, *says, env=None):
     assert cli.tree() == before, (argv, cli.tree(), before)
 
 
+def fake_smolvm(folder, version):
+    path = os.path.join(folder, "smolvm")
+    os.makedirs(folder, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(f"#!/bin/sh\necho '{version}'\n")
+    os.chmod(path, 0o755)
+    return {"PATH": folder + ":" + os.environ["PATH"]}
+
+
+def test_start_stops_at_the_preflights_first_failure_and_doctor_says_the_same():
+    """Before anything is made: no smolvm, a refused one, one of no known format."""
+    with Cli() as cli:
+        folder = os.path.join(cli.top, "bin")
+        for version, sentence in (
+                (None, "'smolvm' is not on PATH; install smolvm 1.7.5"),
+                ("smolvm 1.2.0", "smolvm 1.2.0 is refused"), ("smolvm 0.8.2", "smolvm 0.8.2 is refused"),
+                ("smolvm dev", "instead of 'smolvm MAJOR.MINOR.PATCH'")):
+            env = fake_smolvm(folder, version) if version else {"PATH": "/usr/bin:/bin"}
+            env["BOT_BOTTLE_SMOLVM_UNPROVEN"] = "1"
+            refused(cli, go("t", "--backend", "smolmachines", "--image", "base"), sentence, env=env)
+            done = subprocess.run([program(), "doctor", "--backend", "smolmachines"], env={**cli.env, **env},
+                                  capture_output=True, text=True, timeout=60, check=False)
+            assert done.returncode == 1, done
+            last = done.stdout.splitlines()[-1]
+            assert last.startswith("fail smolmachines: start: ") and sentence in last, done.stdout
+            assert "not yet verified on a real smolvm" in done.stdout, done.stdout
+            assert "microvm" not in done.stdout, done.stdout
+        env = {**fake_smolvm(folder, "smolvm 1.8.0"), "BOT_BOTTLE_SMOLVM_UNPROVEN": "1"}
+        done = subprocess.run([program(), "doctor", "--backend", "smolmachines"], env={**cli.env, **env},
+                              capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0 and "1.8.0, socket mode: no network at all" in done.stdout, done
+        refused(cli, ["doctor", "--backend", "xen"], "unknown backend 'xen'")
+
+
 def go(agent="t", *more):
     return ["start", agent, "--headless", *more, "--", "true"]
 
@@ -79,7 +113,7 @@ def test_start_refuses_with_one_line_and_leaves_nothing():
         refused(cli, go("tt"), "there is no agent 'tt'; did you mean 't'?")
         refused(cli, go("../t"), "is not a valid name")
         refused(cli, go("t", "--backend", "namespce"), "unknown backend 'namespce'; did you mean 'namespace'?")
-        for name in ("docker", "macos-container", "smolmachines"):
+        for name in ("docker", "macos-container"):
             refused(cli, go("t", "--backend", name), f"backend '{name}' ")
         refused(cli, go("t"), "unknown backend 'xen'", env={"BOT_BOTTLE_BACKEND": "xen"})
         refused(cli, go("t", "--backend", "microvm"), "image 'host' is the host's own /usr")
