@@ -122,7 +122,7 @@ static bool is_listed(struct bb_view listing, const char *address)
 	BB_AUTO_FREE char *words = bb_text_printf("inet %s ", address);
 	size_t n = words == NULL ? 0 : strlen(words);
 
-	return n > 0 && memmem(listing.p, listing.n, words, n) != NULL;
+	return n > 0 && listing.n >= n && memmem(listing.p, listing.n, words, n) != NULL;
 }
 
 int loopback_ensure_pool(const struct loopback_runner *runner, struct bb_err *err)
