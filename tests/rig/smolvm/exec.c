@@ -40,7 +40,7 @@ static int receive(int client, struct request *r)
 		char raw[CMSG_SPACE(sizeof(r->fds))];
 		struct cmsghdr align;
 	} control;
-	uint8_t head[4];
+	uint8_t head[4] = { 0 };
 	struct iovec iov = { .iov_base = head, .iov_len = sizeof(head) };
 	struct msghdr m = { .msg_iov = &iov,
 			    .msg_iovlen = 1,

@@ -7,7 +7,7 @@
  * check and use. The guest's own network namespace is empty, so a way around this leads nowhere.
  *
  * Left to the kernel: sockets of other families, and sends on a TCP socket, where an address means
- * nothing (fast open, where it would, is refused by the filter; so is io_uring).
+ * nothing (fast open, where it would, is refused). io_uring is refused by the filter.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,11 +31,6 @@
 
 static const int asked[] = { SCMP_SYS(connect), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg) };
 static const int inet_families[] = { AF_INET, AF_INET6 };
-static const struct {
-	int call;
-	unsigned int flags_at;
-} fast_open[] = { { SCMP_SYS(sendto), 3 }, { SCMP_SYS(sendmsg), 2 }, { SCMP_SYS(sendmmsg), 3 } };
-
 static int add_tsi_rules(scmp_filter_ctx f)
 {
 	int r = 0;
@@ -48,10 +43,6 @@ static int add_tsi_rules(scmp_filter_ctx f)
 	if (r == 0)
 		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(sendto), 1,
 				     SCMP_A4(SCMP_CMP_NE, 0));
-	for (size_t i = 0; i < BB_ARRAY_LEN(fast_open) && r == 0; i++)
-		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EOPNOTSUPP), fast_open[i].call, 1,
-				     SCMP_CMP(fast_open[i].flags_at, SCMP_CMP_MASKED_EQ,
-					      MSG_FASTOPEN, MSG_FASTOPEN));
 	return r;
 }
 
@@ -249,6 +240,12 @@ static void do_connect(const struct tsi_call *c, int fd, bool is_stream)
 	answer(c, connect(fd, &a.u.any, a.length) < 0 ? -errno : 0, false);
 }
 
+/* The flags are in a register: they cannot change any more. */
+static bool has_fast_open(const struct tsi_call *c)
+{
+	return (c->args[c->number == SCMP_SYS(sendmsg) ? 2 : 3] & MSG_FASTOPEN) != 0;
+}
+
 static void act(const struct tsi_call *c)
 {
 	BB_AUTO_CLOSE int fd = -1;
@@ -271,7 +268,7 @@ static void act(const struct tsi_call *c)
 	else if (c->number == SCMP_SYS(connect))
 		do_connect(c, fd, is_stream);
 	else if (is_stream)
-		answer(c, 0, true);
+		answer(c, has_fast_open(c) ? -EOPNOTSUPP : 0, !has_fast_open(c));
 	else
 		answer(c, tsi_send(c, fd), false);
 }

@@ -33,7 +33,7 @@ static int64_t send_one(const struct tsi_call *c, int fd, size_t n, int flags,
 
 static int64_t do_sendto(const struct tsi_call *c, int fd)
 {
-	struct tsi_address to;
+	struct tsi_address to = { 0 };
 	int r;
 
 	if (c->args[2] > sizeof(datagram))
@@ -69,7 +69,7 @@ static int gather(const struct tsi_call *c, const struct msghdr *m, size_t *ret_
 
 static int64_t do_message(const struct tsi_call *c, int fd, const struct msghdr *m, int flags)
 {
-	struct tsi_address to;
+	struct tsi_address to = { 0 };
 	size_t n = 0;
 	int r = gather(c, m, &n);
 
