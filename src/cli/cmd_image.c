@@ -6,31 +6,80 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/path.h"
 #include "base/text.h"
+#include "cli/cmd_image.h"
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "image/build.h"
 
 static const struct cli_option options[] = {
 	{ "force", 'f', CLI_FLAG, NULL, CLI_WORD_ANY, "build again although it is there" },
+	{ "for", 0, CLI_VALUE, "BACKEND", CLI_WORD_BACKEND,
+	  "build: also the form that this backend starts from (smolmachines: an OCI archive)" },
 	{ "json", 0, CLI_FLAG, NULL, CLI_WORD_ANY, "list: for programs" },
 };
 static const struct cli_example examples[] = {
 	{ "bot-bottle image build claude", "the base image first, when it is missing" },
+	{ "bot-bottle image build claude --for smolmachines", "and the archive for smolvm" },
 	{ "bot-bottle image list", "what is there, and what uses it" },
 };
 static const char *const verbs[] = { "build", "list", "rm", NULL };
 
-static int build(const struct cli_args *args)
+/* Which backends start from the archive form. */
+static const struct {
+	const char *backend;
+	bool wants_archive;
+} forms[] = {
+	{ "microvm", false },
+	{ "namespace", false },
+	{ "smolmachines", true },
+};
+
+static int check_form(const char *backend, bool *ret_archive, struct bb_err *err)
 {
+	*ret_archive = false;
+	if (backend == NULL)
+		return 0;
+	for (size_t i = 0; i < BB_ARRAY_LEN(forms); i++) {
+		if (strcmp(forms[i].backend, backend) != 0)
+			continue;
+		*ret_archive = forms[i].wants_archive;
+		return 0;
+	}
+	return bb_err_set(err, BB_E_USAGE,
+			  "there is no backend '%s'; there are microvm, namespace and smolmachines",
+			  BB_ESCAPED(bb_view_str(backend)));
+}
+
+int cli_image_pack(const char *name, bool force, struct bb_err *err)
+{
+	BB_AUTO_FREE char *init = bb_path_sibling("bottle-init", err);
 	struct image_bar bar;
-	struct bb_err err = { 0 };
 	int r;
 
+	if (init == NULL)
+		return err->code;
 	image_bar_init(&bar, STDERR_FILENO);
-	r = image_build(args->operands[1], cli_args_has(args, "force"), image_bar_report, &bar,
-			&err);
+	r = image_oci_build(name, init, force, image_bar_report, &bar, err);
 	image_bar_end(&bar);
+	return r;
+}
+
+static int build(const struct cli_args *args)
+{
+	bool is_forced = cli_args_has(args, "force"), wants_archive;
+	struct image_bar bar;
+	struct bb_err err = { 0 };
+	int r = check_form(cli_args_get(args, "for"), &wants_archive, &err);
+
+	if (r < 0)
+		return cli_out_fail(&err);
+	image_bar_init(&bar, STDERR_FILENO);
+	r = image_build(args->operands[1], is_forced, image_bar_report, &bar, &err);
+	image_bar_end(&bar);
+	if (r == 0 && wants_archive)
+		r = cli_image_pack(args->operands[1], is_forced, &err);
 	return r < 0 ? cli_out_fail(&err) : 0;
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "cli/cmd_image.h"
 #include "cli/commands.h"
 #include "cli/config.h"
 #include "cli/launch.h"
@@ -72,6 +73,8 @@ static int check_image(const struct cli_config *c, struct bb_err *err)
 	int r = image_find(c->image, &image, err);
 
 	image_free(image);
+	if (r == 0 && strcmp(c->backend, "smolmachines") == 0)
+		r = cli_image_pack(c->image, false, err);
 	return r;
 }
 

@@ -20,10 +20,13 @@
 #include "base/text.h"
 #include "image/image.h"
 #include "image/job.h"
+#include "image/oci.h"
 #include "image/sha512.h"
 #include "store/store.h"
 
 #define BUILD_TEMP_PREFIX "tmp-"
+#define BUILD_DISK_FULL \
+	"the disk that holds '%s' is full; free some space or move it with XDG_CACHE_HOME"
 
 struct builder {
 	const char *name;
@@ -196,18 +199,16 @@ static int build_one(const struct builder *b, struct image_job *job, struct bb_e
 	(void)build_remove(dir, NULL); /* gone already when it became the image */
 	(void)build_remove(scratch, NULL);
 	if (r == -ENOSPC)
-		return bb_err_set(err, r,
-				  "the disk that holds '%s' is full; free some space or move it "
-				  "with XDG_CACHE_HOME",
-				  job->images);
+		return bb_err_set(err, r, BUILD_DISK_FULL, job->images);
 	if (r == 0)
 		job_step(job, 0, "built");
 	return r;
 }
 
 /* With the lock held: the parent when it is missing, then the image. */
-static int build_locked(const struct builder *b, struct image_job *job, struct bb_err *err)
+static int build_locked(struct image_job *job, const void *arg, struct bb_err *err)
 {
+	const struct builder *b = arg;
 	int r;
 
 	build_sweep(job->images);
@@ -224,7 +225,10 @@ static int build_locked(const struct builder *b, struct image_job *job, struct b
 }
 
 /* SIGINT and SIGTERM as a descriptor for the time of the build. */
-static int build_with_signals(const struct builder *b, struct image_job *job, struct bb_err *err)
+static int build_with_signals(struct image_job *job,
+			      int (*work)(struct image_job *job, const void *arg,
+					  struct bb_err *err),
+			      const void *arg, struct bb_err *err)
 {
 	sigset_t caught, before;
 	int r;
@@ -236,7 +240,7 @@ static int build_with_signals(const struct builder *b, struct image_job *job, st
 	(void)sigprocmask(SIG_BLOCK, &caught, &before);
 	job->signal_fd = signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK);
 	r = job->signal_fd < 0 ? bb_err_errno(err, "cannot watch for signals")
-			       : build_locked(b, job, err);
+			       : work(job, arg, err);
 	bb_cleanup_fd(&job->signal_fd);
 	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	return r;
@@ -294,8 +298,85 @@ int image_build(const char *name, bool force, image_progress_cb *report, void *a
 			return 0;
 		}
 	}
-	r = build_with_signals(b, &job, err);
+	r = build_with_signals(&job, build_locked, b, err);
 	return r < 0 ? bb_err_wrap(err, "cannot build image '%s'", name) : 0;
+}
+
+struct oci_order {
+	struct image *image; /* owned: freed as soon as its archive is made */
+	const char *init_path;
+};
+
+static int build_oci_in_temp(struct image_job *job, struct oci_order *o, struct bb_err *err)
+{
+	if (mkdir(job->dir, 0755) < 0 || mkdir(job->scratch, 0700) < 0)
+		return bb_err_errno(err, "cannot make the build directory '%s'", job->dir);
+	return oci_make(job, o->image, o->init_path, err);
+}
+
+static int build_oci_locked(struct image_job *job, const void *arg, struct bb_err *err)
+{
+	struct oci_order *o = (struct oci_order *)(uintptr_t)arg;
+	BB_AUTO_FREE char *dir = bb_text_printf("%s/" BUILD_TEMP_PREFIX "oci", job->images);
+	BB_AUTO_FREE char *scratch =
+		bb_text_printf("%s/" BUILD_TEMP_PREFIX "oci-scratch", job->images);
+	BB_AUTO_FREE char *id = strdup(o->image->id);
+	int r;
+
+	if (dir == NULL || scratch == NULL || id == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	build_sweep(job->images);
+	job->dir = dir;
+	job->scratch = scratch;
+	r = build_oci_in_temp(job, o, err);
+	(void)build_remove(dir, NULL); /* what is left of it */
+	(void)build_remove(scratch, NULL);
+	image_free(bb_take_ptr(&o->image)); /* its own locks would be in the way */
+	if (r == -ENOSPC)
+		return bb_err_set(err, r, BUILD_DISK_FULL, job->images);
+	if (r < 0)
+		return r;
+	oci_sweep(job->images, id);
+	job_step(job, 0, "packed");
+	return 0;
+}
+
+static int build_oci(struct image_job *job, struct oci_order *o, bool force, struct bb_err *err)
+{
+	BB_AUTO_CLOSE int lock = -1;
+	int r;
+
+	if (o->image->is_host)
+		return bb_err_set(err, BB_E_USAGE,
+				  "image 'host' is this system itself and cannot be packed for "
+				  "another machine; name an image that is built");
+	if (!force && oci_is_current(o->image, o->init_path))
+		return 0; /* silently: every start asks */
+	r = job_need_program("tar", "tar", err);
+	if (r == 0)
+		r = build_lock(job->images, &lock, err);
+	if (r < 0)
+		return r;
+	r = build_with_signals(job, build_oci_locked, o, err);
+	return r < 0 ? bb_err_wrap(err, "cannot pack image '%s'", job->name) : 0;
+}
+
+int image_oci_build(const char *name, const char *init_path, bool force, image_progress_cb *report,
+		    void *arg, struct bb_err *err)
+{
+	struct image_job job = { .signal_fd = -1, .report = report, .arg = arg, .name = name };
+	struct oci_order order = { .init_path = init_path };
+	BB_AUTO_FREE char *images = store_image_dir(err);
+	int r;
+
+	if (images == NULL)
+		return err == NULL ? -EIO : err->code;
+	job.images = images;
+	r = image_find(name, &order.image, err);
+	if (r == 0)
+		r = build_oci(&job, &order, force, err);
+	image_free(order.image);
+	return r;
 }
 
 int image_build_check(const char *name, struct bb_err *err)

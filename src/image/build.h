@@ -43,6 +43,14 @@ const char *const *image_buildable(void);
 int image_build(const char *name, bool force, image_progress_cb *report, void *arg,
 		struct bb_err *err);
 
+/*
+ * Makes the archive form of a built image, which machines with a kernel of their own start from,
+ * unless it is there already (of the same bottle-init, or force). init_path: the bottle-init to put
+ * in, absolute. Fails as image_build() does; BB_E_MISSING also when the image is not built.
+ */
+int image_oci_build(const char *name, const char *init_path, bool force, image_progress_cb *report,
+		    void *arg, struct bb_err *err);
+
 /* 0 when every program and right that a build of name needs is there, else BB_E_MISSING: for
  * `doctor`. */
 int image_build_check(const char *name, struct bb_err *err);

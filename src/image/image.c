@@ -31,6 +31,9 @@ void image_free(struct image *img)
 	free(img->kernel);
 	free(img->modules);
 	free(img->kernel_version);
+	free(img->oci);
+	free(img->oci_digest);
+	free(img->oci_init);
 	free(img);
 }
 
@@ -112,6 +115,27 @@ static int image_add_layers(struct image *img, const char *images, struct bb_err
 	return 0;
 }
 
+/* The archive that the uppermost layer's directory has, when it has one. */
+static int image_take_oci(struct image *img, const char *images, struct bb_err *err)
+{
+	BB_AUTO_FREE char *link = bb_text_printf("%s/%s/" IMAGE_OCI_LINK, images, img->id);
+	char file[IMAGE_OCI_NAME_MAX];
+	struct image_oci_name name;
+	ssize_t n = link == NULL ? -1 : readlink(link, file, sizeof(file) - 1);
+
+	if (n < 0)
+		return 0;
+	file[n] = '\0';
+	if (!image_oci_parse(file, &name))
+		return 0; /* not ours: as if there were none, and the next build replaces it */
+	img->oci = bb_text_printf("%s/%s/%s", images, img->id, file);
+	img->oci_digest = strdup(name.digest);
+	img->oci_init = strdup(name.init);
+	if (img->oci == NULL || img->oci_digest == NULL || img->oci_init == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
 int image_find(const char *name, struct image **ret, struct bb_err *err)
 {
 	BB_AUTO(image) struct image *img = NULL;
@@ -140,6 +164,8 @@ int image_find(const char *name, struct image **ret, struct bb_err *err)
 				  "image '%s' is not built; run: bot-bottle image build %s", name,
 				  name);
 	n = image_add_layers(img, images, err);
+	if (n == 0)
+		n = image_take_oci(img, images, err);
 	if (n < 0)
 		return n;
 	*ret = bb_take_ptr(&img);

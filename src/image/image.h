@@ -4,6 +4,7 @@
  *   ID/image.json   name, parent's id, kernel version, package list
  *   ID/root/        directory form (namespace backend)
  *   ID/root.erofs   erofs form (microvm backend)
+ *   ID/oci -> oci-DIGEST-INIT.tar   archive form, layers below included; made when first wanted
  *   ID/vmlinuz, ID/modules/order, ID/modules/NAME.ko   guest kernel (base image only)
  * "claude" is a layer on "base": an image is a list of layers, top first. "host" is not built: it
  * stands for the host's own /usr (namespace only). A build happens in a temporary directory and is
@@ -29,6 +30,9 @@ struct image {
 	char *kernel;  /* vmlinuz of the lowest layer that has one; NULL: none */
 	char *modules; /* directory of the kernel's *.ko, with a file "order"; NULL: none */
 	char *kernel_version;
+	char *oci;                      /* the archive form of the whole image; NULL: not made */
+	char *oci_digest;               /* of its OCI manifest, in hexadecimal: names its content */
+	char *oci_init;                 /* the beginning of the digest of the bottle-init in it */
 	int lock_fds[IMAGE_LAYERS_MAX]; /* the layers stay while these are open; -1 */
 };
 

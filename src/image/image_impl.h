@@ -32,6 +32,18 @@ bool image_is_id(const char *s);
 /* The id that a name stands for now, on the heap; NULL: none. */
 char *image_current_id(const char *images, const char *name);
 
+/* The archive form, ID/oci -> oci-DIGEST-INIT.tar: the digest of the OCI manifest (64 digits), and
+ * the beginning of that of the bottle-init in it. */
+#define IMAGE_OCI_LINK        "oci"
+#define IMAGE_OCI_NAME        "oci-%s-%s.tar"
+#define IMAGE_OCI_DIGITS      64
+#define IMAGE_OCI_INIT_DIGITS 16
+#define IMAGE_OCI_NAME_MAX    128
+struct image_oci_name {
+	char digest[IMAGE_OCI_DIGITS + 1], init[IMAGE_OCI_INIT_DIGITS + 1];
+};
+bool image_oci_parse(const char *file, struct image_oci_name *ret);
+
 /* Takes the lock of an image directory: LOCK_SH while it is used, LOCK_EX | LOCK_NB to remove it.
  * The descriptor, or -errno. */
 int image_lock(const char *dir, int operation);

@@ -321,6 +321,10 @@ static int run_all(struct run *run, struct bb_err *err)
 				return bb_err_errno(err, "cannot make a pipe");
 			*(is_joined ? &join_out : &run->out_fd) = pair[0];
 			out = pair[1];
+		} else if (run->tools[i]->out_file != NULL) {
+			out = fcntl(*run->tools[i]->out_file, F_DUPFD_CLOEXEC, 3);
+			if (out < 0)
+				return bb_err_errno(err, "cannot hand out a descriptor");
 		}
 		r = run_start(run, i, in, out, log_in, err);
 	}

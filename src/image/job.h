@@ -34,6 +34,7 @@ struct job_tool {
 	const char *cwd; /* NULL: "/" */
 	const char *const *env; /* added to our own environment, NULL-terminated; NULL: nothing */
 	struct bb_buf *out;     /* takes standard output; NULL: it goes where standard error does */
+	const int *out_file;    /* a descriptor that takes standard output; NULL: as out says */
 	/* Each line of standard error, for progress; NULL: none. */
 	void (*line)(struct image_job *job, const char *line);
 };

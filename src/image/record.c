@@ -159,6 +159,30 @@ char *image_current_id(const char *images, const char *name)
 	return image_is_id(id) ? strdup(id) : NULL;
 }
 
+static bool take_digits(const char **at, char *dst, size_t count)
+{
+	if (strnlen(*at, count) < count || strspn(*at, "0123456789abcdef") < count)
+		return false;
+	memcpy(dst, *at, count);
+	dst[count] = '\0';
+	*at += count;
+	return true;
+}
+
+bool image_oci_parse(const char *file, struct image_oci_name *ret)
+{
+	struct image_oci_name name;
+
+	if (strncmp(file, "oci-", 4) != 0)
+		return false;
+	file += 4;
+	if (!take_digits(&file, name.digest, IMAGE_OCI_DIGITS) || *file++ != '-' ||
+	    !take_digits(&file, name.init, IMAGE_OCI_INIT_DIGITS) || strcmp(file, ".tar") != 0)
+		return false;
+	*ret = name;
+	return true;
+}
+
 int image_lock(const char *dir, int operation)
 {
 	BB_AUTO_CLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
