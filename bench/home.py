@@ -22,6 +22,26 @@ def median(values):
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
+def in_turns(subject, baseline, samples):
+    """Measures both in turns, A B A ... B A, so that a busy machine hits both. Each sample of the subject is
+    divided by the mean of the baselines just before and after it; the ratio is the median of these."""
+    baseline()  # what the first run of each pays, for caches, is not what is asked
+    subject()
+    plain, values = [baseline()], []
+    for _ in range(samples):
+        values.append(subject())
+        plain.append(baseline())
+    ratios = sorted(v / ((a + b) / 2) for v, a, b in zip(values, plain, plain[1:]))
+    return {"value": median(values), "baseline": median(plain), "ratio": median(ratios), "samples": samples,
+            "spread": quartile(values, 3) - quartile(values, 1),
+            "ratios": [round(quartile(ratios, q), 2) for q in (1, 3)]}
+
+
+def quartile(values, which):
+    ordered = sorted(values)
+    return ordered[(len(ordered) - 1) * which // 4]
+
+
 def figure(name, value, unit, **more):
     print(json.dumps({"name": name, "value": value, "unit": unit, "ok": True, **more}), flush=True)
 
