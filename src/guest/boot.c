@@ -197,7 +197,9 @@ static int boot_overlay(const char *lower, struct bb_err *err)
 	if ((mkdir("/rw/upper", 0755) < 0 && errno != EEXIST) ||
 	    (mkdir("/rw/work", 0755) < 0 && errno != EEXIST))
 		return bb_err_errno(err, "overlay directories");
-	data = bb_text_printf("lowerdir=%s,upperdir=/rw/upper,workdir=/rw/work", lower);
+	/* volatile: what is written ends with the machine, so nothing waits until it is on a disk.
+	 */
+	data = bb_text_printf("lowerdir=%s,upperdir=/rw/upper,workdir=/rw/work,volatile", lower);
 	if (data == NULL)
 		return bb_err_set(err, -ENOMEM, "overlay: out of memory");
 	return boot_mount("overlay", "/new", "overlay", MS_NODEV, data, err);

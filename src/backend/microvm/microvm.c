@@ -95,12 +95,15 @@ static int microvm_launch(const struct backend_plan *plan, int stream_fd, const 
 		.stream_fd = stream_fd,
 		.console_fd = plan->console_fd,
 	};
-	int r = files_open(plan, &f, err);
+	struct tsc_span span;
+	int r;
 
+	tsc_begin(&span);
+	r = files_open(plan, &f, err);
 	if (r < 0)
 		return r;
 	if (!uses_kvm)
-		vmm.shape.tsc_khz = tsc_measure_khz();
+		vmm.shape.tsc_khz = tsc_end_khz(&span);
 	vmm.kernel_fd = f.kernel;
 	vmm.initrd_fd = f.initrd;
 	vmm.disk_fd = f.disk;

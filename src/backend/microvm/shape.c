@@ -54,8 +54,8 @@ static void add_disk(char ***argv, bool *failed, const char *name, int fd, bool 
 {
 	/* The bottle's own disk has no name and ends with its machine: nothing is won by making the
 	 * host's disk wait until each of the guest's flushes is on the platter. */
-	const char *access = is_read_only ? "read-only=on"
-					  : "read-only=off,discard=unmap,cache.no-flush=on";
+	const char *access =
+		is_read_only ? "read-only=on" : "read-only=off,discard=unmap,cache.no-flush=on";
 
 	add(argv, failed, bb_text_printf("-add-fd"));
 	add(argv, failed, bb_text_printf("fd=%d,set=%d", fd, fd));

@@ -1,6 +1,7 @@
 /*
- * Three samples of 5 ms against CLOCK_MONOTONIC_RAW, the middle one counts: one sample in three was
- * seen to be off by 100 ppm when something else ran between the two readings.
+ * Three samples of 5 ms or more against CLOCK_MONOTONIC_RAW, the middle one counts: one sample in
+ * three was seen to be off by 100 ppm when something else ran between the two readings. They have
+ * neighbouring beginnings and ends, and what the caller does between takes no further time.
  */
 #include "backend/microvm/tsc.h"
 
@@ -8,10 +9,9 @@
 #include <time.h>
 #include <x86intrin.h>
 
-#define TSC_SAMPLES   3
-#define TSC_SAMPLE_NS 5000000
-#define TSC_KHZ_MIN   100000 /* 0.1 GHz: below it the measurement is wrong, not the CPU slow */
-#define TSC_KHZ_MAX   20000000
+#define TSC_SPAN_NS 5000000
+#define TSC_KHZ_MIN 100000 /* 0.1 GHz: below it the measurement is wrong, not the CPU slow */
+#define TSC_KHZ_MAX 20000000
 
 static uint64_t raw_ns(void)
 {
@@ -37,25 +37,33 @@ static void tsc_pair(uint64_t *ret_ns, uint64_t *ret_tsc)
 	}
 }
 
-static uint64_t tsc_sample_khz(void)
+void tsc_begin(struct tsc_span *ret)
 {
-	const struct timespec pause = { .tv_nsec = TSC_SAMPLE_NS };
-	uint64_t ns0 = 0, ns1 = 0, tsc0 = 0, tsc1 = 0;
+	for (size_t i = 0; i < TSC_SAMPLES; i++)
+		tsc_pair(&ret->ns[i], &ret->tsc[i]);
+}
 
-	tsc_pair(&ns0, &tsc0);
-	(void)nanosleep(&pause, NULL); /* a shorter sleep is only a shorter sample */
+static uint64_t tsc_sample_khz(uint64_t ns0, uint64_t tsc0)
+{
+	uint64_t ns1 = 0, tsc1 = 0;
+
 	tsc_pair(&ns1, &tsc1);
 	if (ns1 <= ns0 || tsc1 <= tsc0)
 		return 0;
 	return (uint64_t)((unsigned __int128)(tsc1 - tsc0) * 1000000 / (ns1 - ns0));
 }
 
-uint32_t tsc_measure_khz(void)
+uint32_t tsc_end_khz(const struct tsc_span *span)
 {
-	uint64_t v[TSC_SAMPLES] = { 0 };
+	uint64_t v[TSC_SAMPLES] = { 0 }, gone = raw_ns() - span->ns[0];
 
+	if (gone < TSC_SPAN_NS) {
+		const struct timespec rest = { .tv_nsec = (long)(TSC_SPAN_NS - gone) };
+
+		(void)nanosleep(&rest, NULL); /* a shorter sleep is only a shorter span */
+	}
 	for (size_t i = 0; i < TSC_SAMPLES; i++) {
-		uint64_t khz = tsc_sample_khz();
+		uint64_t khz = tsc_sample_khz(span->ns[i], span->tsc[i]);
 		size_t k = i;
 
 		for (; k > 0 && v[k - 1] > khz; k--)

@@ -4,7 +4,15 @@
 
 #include <stdint.h>
 
-/* kHz, or 0 when the counter does not run evenly against the clock. Takes about 15 ms. */
-uint32_t tsc_measure_khz(void);
+#define TSC_SAMPLES 3
+
+struct tsc_span {
+	uint64_t ns[TSC_SAMPLES], tsc[TSC_SAMPLES];
+};
+
+void tsc_begin(struct tsc_span *ret);
+/* kHz, or 0 when the counter does not run evenly against the clock. Waits until 5 ms have passed
+ * since tsc_begin(). */
+uint32_t tsc_end_khz(const struct tsc_span *span);
 
 #endif
