@@ -11,6 +11,7 @@
 #include "backend/microvm/accel.h"
 #include "backend/microvm/qemu.h"
 #include "backend/report.h"
+#include "backend/smolmachines/pack.h"
 #include "base/cleanup.h"
 #include "image/image.h"
 #include "sys/netns.h"
@@ -44,6 +45,12 @@ static void see_proof(bool deep, struct smol_seen *s)
 	image_free(img);
 }
 
+static void see_tsi(struct smol_seen *s)
+{
+	s->netns_result = netns_probe(&s->netns_why);
+	s->pack_result = smolpack_check(&s->vm, &s->pack_why);
+}
+
 void smol_see(bool deep, struct smol_seen *ret)
 {
 	const char *unproven = getenv(SMOL_UNPROVEN_VARIABLE);
@@ -57,7 +64,7 @@ void smol_see(bool deep, struct smol_seen *ret)
 			see_proof(deep, ret);
 	}
 	if (ret->version_result == 0 && ret->vm.mode == SMOLVM_TSI)
-		ret->netns_result = netns_probe(&ret->netns_why);
+		see_tsi(ret);
 }
 
 void smol_seen_done(struct smol_seen *s)
@@ -208,6 +215,20 @@ static void judge_netns(void *arg, struct backend_check *c)
 			     s->netns_why.msg);
 }
 
+static void judge_packing(void *arg, struct backend_check *c)
+{
+	const struct smol_seen *s = arg;
+
+	if (s->version_result < 0)
+		report_found(c, BACKEND_CHECK_WARN, "not looked at: it is TSI mode that packs");
+	else if (s->vm.mode == SMOLVM_SOCKET)
+		report_found(c, BACKEND_CHECK_OK, "not needed: smolvm reads the image's archive");
+	else if (s->pack_result == 0)
+		report_found(c, BACKEND_CHECK_OK, "skopeo and a registry are there");
+	else
+		report_found(c, BACKEND_CHECK_FAIL, "%.400s", s->pack_why.msg);
+}
+
 static void judge_verified(void *arg, struct backend_check *c)
 {
 	(void)arg;
@@ -220,7 +241,7 @@ static const struct report_row rows[] = {
 	{ "smolvm", judge_smolvm },     { "version", judge_version },
 	{ "kvm-device", judge_device }, { "kvm-access", judge_access },
 	{ "kvm-proof", judge_proof },   { "network-namespace", judge_netns },
-	{ "verified", judge_verified },
+	{ "packing", judge_packing },   { "verified", judge_verified },
 };
 
 int smol_judge(struct smol_seen *s, struct backend_report *ret, struct bb_err *err)

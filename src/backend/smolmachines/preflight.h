@@ -35,6 +35,8 @@ struct smol_seen {
 	char proof_why[256];
 	int netns_result; /* of netns_probe(); looked at in TSI mode only */
 	struct bb_err netns_why;
+	int pack_result; /* of smolpack_check(); looked at in TSI mode only */
+	struct bb_err pack_why;
 };
 
 /* deep: boots a guest to prove KVM when nothing is remembered. */

@@ -73,13 +73,13 @@ static bool is_program(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
-char *smolvm_search(const char *path_variable)
+char *smolvm_search(const char *path_variable, const char *program)
 {
 	const char *p = path_variable == NULL ? "" : path_variable;
 
 	while (*p != '\0') {
 		size_t n = strcspn(p, ":");
-		char *path = p[0] == '/' ? bb_text_printf("%.*s/smolvm", (int)n, p) : NULL;
+		char *path = p[0] == '/' ? bb_text_printf("%.*s/%s", (int)n, p, program) : NULL;
 
 		if (path != NULL && is_program(path))
 			return path;
@@ -112,7 +112,7 @@ int smolvm_open_at(char *path, char **env, struct smolvm *ret, struct bb_err *er
 
 int smolvm_open(smolvm_getenv *get, struct smolvm *ret, struct bb_err *err)
 {
-	char *path = smolvm_search(get("PATH"));
+	char *path = smolvm_search(get("PATH"), "smolvm");
 
 	*ret = (struct smolvm){ .interrupt_fd = -1 };
 	if (path == NULL)
@@ -242,19 +242,28 @@ static int watch(const struct smolvm *vm, const struct spawn_child *child, struc
 	return is_over ? -EMSGSIZE : 0;
 }
 
+/* "smolvm create" of "smolvm machine create ...", "skopeo copy"; NULL: out of memory. */
+static char *command_name(char *const *argv)
+{
+	const char *verb = argv[0] == NULL || argv[1] == NULL ? "" : argv[1];
+
+	if (verb[0] != '\0' && argv[2] != NULL && argv[2][0] != '-')
+		verb = argv[2];
+	return bb_text_printf("%s %s", argv[0] == NULL ? "" : argv[0], verb);
+}
+
 static int watch_error(int r, char *const *argv, int timeout_ms, struct bb_err *err)
 {
-	const char *verb = argv[1] != NULL && argv[2] != NULL ? argv[2] : argv[1];
+	BB_AUTO_FREE char *what = command_name(argv);
 
 	if (r == BB_E_DEADLINE)
-		return bb_err_set(err, r, "'smolvm %s' did not end within %d s", verb,
-				  timeout_ms / 1000);
+		return bb_err_set(err, r, "'%s' did not end within %d s", what, timeout_ms / 1000);
 	if (r == -ECANCELED)
-		return bb_err_set(err, r, "interrupted while 'smolvm %s' ran", verb);
+		return bb_err_set(err, r, "interrupted while '%s' ran", what);
 	if (r == -EMSGSIZE)
-		return bb_err_set(err, r, "'smolvm %s' printed more than %d bytes", verb,
+		return bb_err_set(err, r, "'%s' printed more than %d bytes", what,
 				  SMOLVM_OUTPUT_MAX);
-	return bb_err_set(err, r, "cannot wait for 'smolvm %s': %s", verb, bb_err_name(r));
+	return bb_err_set(err, r, "cannot wait for '%s': %s", what, bb_err_name(r));
 }
 
 static int start_child(const struct smolvm *vm, char *const *argv, const struct pipes *p,
@@ -330,18 +339,16 @@ char *smolvm_words(const struct smolvm_result *r)
 int smolvm_run_checked(const struct smolvm *vm, char **argv, int timeout_ms,
 		       struct smolvm_result *ret, struct bb_err *err)
 {
-	BB_AUTO_FREE char *verb = NULL;
+	BB_AUTO_FREE char *what = argv == NULL ? NULL : command_name(argv);
 	BB_AUTO_FREE char *words = NULL;
 	int r;
 
-	if (argv != NULL && argv[1] != NULL)
-		verb = strdup(argv[2] != NULL ? argv[2] : argv[1]);
 	r = smolvm_run(vm, argv, NULL, timeout_ms, ret, err);
 	if (r < 0 || ret->code == 0)
 		return r;
 	words = smolvm_words(ret);
-	return bb_err_set(err, -EIO, "'smolvm %s' failed with code %d: %s",
-			  verb == NULL ? "?" : verb, ret->code, words == NULL ? "?" : words);
+	return bb_err_set(err, -EIO, "'%s' failed with code %d: %s", what == NULL ? "?" : what,
+			  ret->code, words == NULL ? "?" : words);
 }
 
 int smolvm_spawn(const struct smolvm *vm, char **argv, const int fds[3], struct spawn_child *ret,

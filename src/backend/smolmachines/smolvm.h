@@ -40,8 +40,8 @@ const char *smolvm_own_environment(const char *name); /* getenv */
 
 /* The environment of every smolvm child, from a list of names: HOME, PATH, XDG_*, ... */
 char **smolvm_environment(smolvm_getenv *get);
-/* Looks along PATH: absolute path on the heap, or NULL: not there. */
-char *smolvm_search(const char *path_variable);
+/* Looks for a program along PATH: absolute path on the heap, or NULL: not there. */
+char *smolvm_search(const char *path_variable, const char *program);
 
 /* Finds smolvm and asks its version. BB_E_MISSING: not there; BB_E_REFUSED: the format or the gate
  * (then ret is usable for removing, and freed by smolvm_done() all the same). */
@@ -61,7 +61,8 @@ struct smolvm_result {
 };
 void smolvm_result_done(struct smolvm_result *r);
 
-/* Runs one command to its end; takes argv (NULL: out of memory). input: its standard input, NULL:
+/* Runs one command to its end (vm->path may be another program: its name is argv's first word);
+ * takes argv (NULL: out of memory). input: its standard input, NULL:
  * /dev/null. 0 with the result whatever the exit code is; BB_E_DEADLINE, -ECANCELED, or an error of
  * starting it. */
 int smolvm_run(const struct smolvm *vm, char **argv, const struct bb_view *input, int timeout_ms,

@@ -199,6 +199,10 @@ static void tsi_mode_needs_a_namespace(void **state)
 	s.netns_result = bb_err_set(&s.netns_why, BB_E_MISSING, "user namespaces are forbidden");
 	assert_stops(&s, "network-namespace", "TSI mode needs a network namespace: user namespaces",
 		     "");
+	s.netns_result = 0;
+	assert_row("packing", BACKEND_CHECK_OK, "skopeo and a registry are there", "");
+	s.pack_result = bb_err_set(&s.pack_why, BB_E_MISSING, "'skopeo' is not installed");
+	assert_stops(&s, "packing", "'skopeo' is not installed", "");
 	s.vm.mode = SMOLVM_SOCKET;
 	assert_may_start(&s);
 }

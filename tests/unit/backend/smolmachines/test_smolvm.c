@@ -95,13 +95,13 @@ static void smolvm_is_looked_for_along_path(void **state)
 
 	(void)state;
 	assert_int_equal(bb_path_mkdirs(below, 0755, NULL), 0); /* a directory of that name */
-	found = smolvm_search(variable);
+	found = smolvm_search(variable, "smolvm");
 	assert_string_equal(found, path);
 	free(found);
 	assert_int_equal(chmod(path, 0600), 0);
-	assert_null(smolvm_search(variable));
-	assert_null(smolvm_search("/bin:/usr/bin"));
-	assert_null(smolvm_search(NULL));
+	assert_null(smolvm_search(variable, "smolvm"));
+	assert_null(smolvm_search("/bin:/usr/bin", "smolvm"));
+	assert_null(smolvm_search(NULL, "smolvm"));
 	free(dir);
 	free(path);
 	free(below);
