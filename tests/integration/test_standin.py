@@ -244,12 +244,18 @@ def test_an_interactive_exec_is_the_container_that_later_ones_join():
                 standin.wait_for(lambda: b"sleep" in s.exec("sh", "-c", "cat /proc/[0-9]*/comm").stdout)
                 first.stdin.close()
                 assert second.wait(20) == 137
-    script = "import os; print(os.readlink('/proc/self/ns/pid'))"
+    # The first lives while the second looks: the number of a namespace that has ended is used again.
+    script = "import os, sys, time; print(os.readlink('/proc/self/ns/pid'), flush=True); time.sleep(int(sys.argv[1]))"
     for version, is_same in (("0.8.0", False), ("1.7.5", True)):  # a container that lasts, since 1.4
         with running(version, cmd=["true"]) as s:
             standin.wait_for(lambda: s.exec("cat", "/proc/1/comm").stdout != b"true\n")
-            first, second = (s.exec(standin.PYTHON, "-c", script).stdout for _ in range(2))
-            assert first and (first == second) == is_same, version
+            second = ""
+            with s.popen("machine", "exec", "--name", "vm", "--stream", "--", standin.PYTHON, "-c", script, "60",
+                         stdout=subprocess.PIPE) as first:
+                seen = first.stdout.readline()
+                second = s.exec(standin.PYTHON, "-c", script, "0").stdout
+                first.kill()
+            assert seen and second and (seen == second) == is_same, (version, seen, second)
 
 
 def test_joining_execs_take_the_image_user_since_1_6_0():
