@@ -27,10 +27,10 @@
 #include "guest/session.h"
 #include "guest/tree.h"
 
-#define GUEST_READ      65536
-#define GUEST_READS     4    /* reads in one turn before the others get theirs */
-#define GUEST_LINGER_MS 1000 /* how long the last bytes may take through somebody else's machine \
-			      */
+#define GUEST_READ  65536
+#define GUEST_READS 4 /* reads in one turn before the others get theirs */
+/* How long the last bytes may take through somebody else's machine. */
+#define GUEST_LINGER_MS 1000
 
 static const struct guest_traits guest_modes[] = {
 	[GUEST_NAMESPACE] = { .has_network = true },

@@ -31,18 +31,26 @@
 
 static const int asked[] = { SCMP_SYS(connect), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg) };
 static const int inet_families[] = { AF_INET, AF_INET6 };
+
+/* One rule on one argument: libseccomp's own macros leave members out, which clang warns of. */
+static int add_rule(scmp_filter_ctx f, uint32_t action, int call, struct scmp_arg_cmp cmp)
+{
+	return seccomp_rule_add_array(f, action, call, 1, &cmp);
+}
+
 static int add_tsi_rules(scmp_filter_ctx f)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < BB_ARRAY_LEN(inet_families) && r == 0; i++)
-		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(socket), 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)inet_families[i]));
+		r = add_rule(f, SCMP_ACT_NOTIFY, SCMP_SYS(socket),
+			     (struct scmp_arg_cmp){ .op = SCMP_CMP_EQ,
+						    .datum_a = (scmp_datum_t)inet_families[i] });
 	for (size_t i = 0; i < BB_ARRAY_LEN(asked) && r == 0; i++)
 		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, asked[i], 0);
 	if (r == 0)
-		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(sendto), 1,
-				     SCMP_A4(SCMP_CMP_NE, 0));
+		r = add_rule(f, SCMP_ACT_NOTIFY, SCMP_SYS(sendto),
+			     (struct scmp_arg_cmp){ .arg = 4, .op = SCMP_CMP_NE });
 	return r;
 }
 
@@ -61,8 +69,8 @@ int tsi_filter(bool is_tsi, struct bb_err *err)
 		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0);
 	/* vsock knows no network namespace. */
 	if (r == 0)
-		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-				     SCMP_A0(SCMP_CMP_EQ, AF_VSOCK));
+		r = add_rule(f, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket),
+			     (struct scmp_arg_cmp){ .op = SCMP_CMP_EQ, .datum_a = AF_VSOCK });
 	if (r == 0 && is_tsi)
 		r = add_tsi_rules(f);
 	if (r == 0)
