@@ -29,6 +29,7 @@ class Small(Bottles):
 
     def __init__(self, size="4M"):
         super().__init__()
+        self.mounts = [self.root]
         mount(self.root, size)
         self.furnish()
 
@@ -37,24 +38,24 @@ class Small(Bottles):
         self.write("bottles/dev.md", "---\nresources:\n  disk: 64M\n---\n")
 
     def close(self):
-        subprocess.run(["umount", "-l", self.root], check=True)
+        subprocess.run(["umount", "-l", *self.mounts], check=True)
         super().close()
 
     @contextlib.contextmanager
     def bottle(self, *options, argv=("sh", "-c", "echo up; sleep 1000")):
         command = self.start(*argv, options=("--label", "box", *options))
-        identity, parts = self.running()
+        identity, _ = self.running()
         try:
             yield identity
         finally:
             self.command("stop", "box")
             command.communicate(timeout=30)
             wait_for(lambda: self.run_dirs() == [] and not self.processes(), f"nothing is left: {self.processes()}")
-            self.parts = parts
 
     def small(self, size="1M"):
         path = os.path.join(self.path, "small")
         mount(path, size)
+        self.mounts.append(path)
         return path
 
 

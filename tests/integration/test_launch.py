@@ -17,6 +17,7 @@ IMAGES = {"namespace": "host", "microvm": "base"}
 STEPS = (b"starting the guest and its bundle", b"waiting for the guest to say hello", b"setting up the guest",
          b" runs on ")
 QEMU = "qemu-system-x86_64"
+MONITOR = "bot-bottle-monitor"
 
 
 def descendants(pid):
@@ -50,7 +51,7 @@ def expect_undone(home, seen):
 
 
 def kill_at_once(victim, backend="namespace"):
-    """Kills the process as soon as it is seen, which is always before the agent's start."""
+    """Kills the process as soon as it is seen. A namespace guest may have started its agent by then."""
     with Bottles() as home:
         if backend == "microvm":
             microvm_image(home)
@@ -68,7 +69,13 @@ def kill_at_once(victim, backend="namespace"):
         took = time.monotonic() - began
         assert took < 2.0, f"it took {took:.1f} s"
         assert command.returncode == 125, (command.returncode, out)
-        home.list()  # reaps after a killed monitor
+        # Reaps after a killed monitor, as soon as what it was about to start is gone as well.
+        wait_for(lambda: all(b["state"] == "ended" for b in home.list()), "it is over", 2)
+        ended = home.list()
+        if ended:  # what a killed monitor began is reaped as a bottle that ended
+            assert victim == MONITOR or (backend == "namespace" and " runs on " in out), (ended, out)
+            code, cleaned = home.command("cleanup", "--yes")
+            assert code == 0, cleaned
         expect_undone(home, seen)
         return out
 
@@ -94,8 +101,8 @@ def test_killing_the_guest_during_the_launch():
 
 def test_killing_the_monitor_during_the_launch():
     for backend in IMAGES:
-        out = kill_at_once("bot-bottle-monitor", backend)
-        assert "the bottle's monitor ended without a word" in out, out
+        out = kill_at_once(MONITOR, backend)
+        assert re.search("monitor ended (without a word|at once)", out), out
 
 
 def test_killing_qemu_as_soon_as_it_is_there():
@@ -199,11 +206,12 @@ def ctrl_c_at(backend, step, *options, delay=0.0):
         took = time.monotonic() - began
         shown = (before + terminal.seen).decode()
         assert code == 130, (step, code, shown)
-        # An agent that runs is asked to end and given its time; a launch is undone.
-        assert took < (15 if " runs on " in shown else 2), (step, took, shown)
+        # An agent that runs is asked to end and given its time; a launch is undone. One that had just become ready
+        # waits two seconds for its command, and ends as a bottle.
+        assert took < (15 if " runs on " in shown else 5), (step, took, shown)
         ended = home.list()
         assert all(b["state"] == "ended" for b in ended), ended
-        assert ended == [] or " runs on " in shown, (ended, shown)
+        assert " runs on " in shown or all("interrupted" in b["reason"] for b in ended), (ended, shown)
         home.expect_nothing_left(seen)
         if ended:
             code, out = home.command("cleanup", "--yes")

@@ -143,6 +143,44 @@ def test_a_lost_terminal_ends_an_interactive_bottle_after_the_grace():
         s.expect_nothing_left()
 
 
+def looked_at_until_it_ends(s, m):
+    """Asks for the status on a new connection each time, as `list` does, until nobody answers."""
+    began = time.monotonic()
+    while served(m):
+        assert time.monotonic() < began + 6, "it lives on as long as somebody looks at it"
+        time.sleep(0.05)
+    m.wait_exit()
+    s.expect_nothing_left()
+    return s.home.meta(m.identity)["reason"]
+
+
+def test_looking_at_a_bottle_that_lost_its_terminal_does_not_prolong_its_life():
+    with Stage() as s, s.launch(Plan(headless=False, orphan_grace_ms=500)) as m:
+        m.wait_ready()
+        with m.control() as c:
+            c.link.send(bundle.CONTROL_HOLD)
+            c.start("sleep", "1000", flags=FLAG_MAIN).close()
+        assert "terminal was lost" in looked_at_until_it_ends(s, m)
+
+
+def test_looking_at_an_abandoned_launch_does_not_prolong_its_life():
+    with Stage() as s, s.launch() as m:
+        m.wait_ready()
+        m.report.close()
+        assert "interrupted" in looked_at_until_it_ends(s, m)
+
+
+def test_a_headless_command_may_take_its_time_before_it_starts_the_agent():
+    with Stage() as s, s.launch(Plan(orphan_grace_ms=300)) as m:
+        m.wait_ready()
+        m.report.close()
+        with m.control() as c:
+            c.link.send(bundle.CONTROL_WATCH)
+            time.sleep(2.5)  # longer than an abandoned launch lives: a workspace is being copied in
+            assert c.run("true", flags=FLAG_MAIN)[0] == 0
+            assert c.wait_end()["code"] == 0
+
+
 def test_attaching_again_within_the_grace_keeps_the_bottle():
     with Stage() as s, s.launch(Plan(headless=False, orphan_grace_ms=1500)) as m:
         m.wait_ready()
@@ -382,11 +420,11 @@ def test_connections_are_bounded():
 
 
 def served(m):
-    with m.control() as c:
-        try:
+    try:
+        with m.control() as c:
             return c.status()["phase"] == "running"
-        except (Gone, OSError):
-            return False
+    except (Gone, OSError):
+        return False
 
 
 def test_another_user_is_not_served():

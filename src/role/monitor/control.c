@@ -202,6 +202,7 @@ static int control_watch(void *ctx, struct ipc_message *msg, struct bb_err *err)
 	(void)msg;
 	(void)err;
 	p->watches = true;
+	monitor_review_orphan(p->m);
 	if (p->m->meta->problem != NULL)
 		(void)link_send_text(p->link, IPC_CONTROL_NOTE, 0,
 				     p->m->meta->problem); /* as refuse() */
@@ -364,6 +365,15 @@ size_t control_holders(const struct monitor *m)
 
 	for (const struct control_peer *p = m->control.peers; p != NULL; p = p->next)
 		n += p->holds;
+	return n;
+}
+
+size_t control_watchers(const struct monitor *m)
+{
+	size_t n = 0;
+
+	for (const struct control_peer *p = m->control.peers; p != NULL; p = p->next)
+		n += p->watches || p->holds;
 	return n;
 }
 

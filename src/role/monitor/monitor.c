@@ -129,7 +129,7 @@ void monitor_lost_something(struct monitor *m)
  */
 static bool is_abandoned_launch(const struct monitor *m)
 {
-	return !m->is_main_started && m->launch.report == NULL && m->control.peers == NULL;
+	return !m->is_main_started && m->launch.report == NULL && control_watchers(m) == 0;
 }
 
 static void on_orphan(void *arg)
@@ -144,21 +144,31 @@ static void on_orphan(void *arg)
 		monitor_end(m, 129, "its terminal was lost and nobody attached again");
 }
 
+/* The time counts from the moment when the last one left: whoever looks at the bottle meanwhile,
+ * again and again perhaps, does not prolong it. */
 void monitor_review_orphan(struct monitor *m)
 {
+	uint64_t now = loop_now_ms(m->loop), deadline;
 	bool is_alone;
-	uint32_t ms;
 
 	if (m->phase != MONITOR_RUNNING || m->ending.is_wanted)
 		return;
-	is_alone = m->plan->is_headless ? !m->is_main_started : control_holders(m) == 0;
-	ms = m->plan->orphan_grace_ms == 0 ? MONITOR_ORPHAN_GRACE_MS : m->plan->orphan_grace_ms;
-	if (is_abandoned_launch(m))
-		ms = PICK_UP_MS;
-	if (is_alone)
-		loop_timer_set(m->orphan, ms);
-	else
+	is_alone = m->plan->is_headless ? !m->is_main_started && control_watchers(m) == 0
+					: control_holders(m) == 0;
+	if (!is_alone) {
+		m->alone_since_ms = 0;
 		loop_timer_stop(m->orphan);
+		return;
+	}
+	if (m->alone_since_ms == 0)
+		m->alone_since_ms = now;
+	deadline = m->alone_since_ms;
+	if (is_abandoned_launch(m))
+		deadline += PICK_UP_MS;
+	else
+		deadline += m->plan->orphan_grace_ms == 0 ? MONITOR_ORPHAN_GRACE_MS
+							  : m->plan->orphan_grace_ms;
+	loop_timer_set(m->orphan, deadline > now ? deadline - now : 0);
 }
 
 static void on_lifetime(void *arg)

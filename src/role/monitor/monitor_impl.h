@@ -176,6 +176,7 @@ struct monitor {
 	struct ending ending;
 	struct log_pipe log;
 	struct loop_timer *orphan, *lifetime;
+	uint64_t alone_since_ms; /* with orphan running; 0: somebody is there */
 	struct loop_signal *term, *interrupt;
 	uint32_t next_id; /* of questions to channel */
 	uint32_t main_exit_code;
@@ -272,6 +273,8 @@ int monitor_part_message(struct part *p, struct ipc_message *msg, struct bb_err 
 /* control.c */
 int control_start(struct monitor *m, struct bb_err *err);
 size_t control_holders(const struct monitor *m);
+/* Who takes part: not those that only ask for the status, as `list` does. */
+size_t control_watchers(const struct monitor *m);
 /* Says something to everybody who watches. */
 void control_tell(struct monitor *m, const char *text);
 void control_tell_ended(struct monitor *m);
