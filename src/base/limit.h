@@ -101,5 +101,7 @@
 #define LIMIT_MANIFEST_DEPTH 16
 #define LIMIT_MANIFEST_NODES 8192 /* values of one file: duplicate keys are found by comparing */
 #define LIMIT_MANIFEST_ENV   256  /* entries of env */
+#define LIMIT_MANIFEST_CHAIN 8    /* bottles that extend each other, one behind the other */
+#define LIMIT_MANIFEST_FILES 32   /* files of one effective bottle, each reading counted */
 
 #endif

@@ -1,4 +1,5 @@
 /* The command line against the command's table; see command.h. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -201,4 +202,15 @@ const char *cli_args_get(const struct cli_args *args, const char *name)
 		if (strcmp(args->set[i].option->name, name) == 0)
 			value = args->set[i].value;
 	return value;
+}
+
+char **cli_args_all(const struct cli_args *args, const char *name)
+{
+	BB_AUTO_STRV char **all = calloc(1, sizeof(*all));
+
+	for (size_t i = 0; all != NULL && i < args->set_count; i++)
+		if (strcmp(args->set[i].option->name, name) == 0 &&
+		    bb_strv_push(&all, strdup(args->set[i].value)) < 0)
+			return NULL;
+	return bb_take_ptr(&all);
 }

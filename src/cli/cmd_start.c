@@ -21,7 +21,8 @@
 static const struct cli_option options[] = {
 	{ "backend", 0, CLI_VALUE, "NAME", CLI_WORD_BACKEND,
 	  "microvm (default), namespace or smolmachines; also BOT_BOTTLE_BACKEND" },
-	{ "bottle", 0, CLI_VALUE, "NAME", CLI_WORD_BOTTLE, "this bottle, not the agent's own" },
+	{ "bottle", 0, CLI_VALUE, "NAME", CLI_WORD_BOTTLE,
+	  "this bottle, not the agent's own; several are merged in order" },
 	{ "image", 0, CLI_VALUE, "NAME", CLI_WORD_IMAGE, "this guest image" },
 	{ "cwd", 0, CLI_OPTIONAL_VALUE, "DIR", CLI_WORD_DIR,
 	  "copy a directory (default: this one) to /home/node/workspace" },

@@ -87,6 +87,8 @@ const struct cli_command *cli_command_find(const char *name);
 int cli_args_parse(const struct cli_command *command, int argc, char **argv, struct cli_args *ret,
 		   struct bb_err *err);
 bool cli_args_has(const struct cli_args *args, const char *name);
+/* Every value given, in order, as a heap vector. NULL: out of memory. */
+char **cli_args_all(const struct cli_args *args, const char *name);
 /* The last value given, or NULL. */
 const char *cli_args_get(const struct cli_args *args, const char *name);
 

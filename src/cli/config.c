@@ -97,7 +97,7 @@ static int choose_backend(struct cli_config *c, const struct cli_args *args, str
 static int load_manifests(struct cli_config *c, const struct cli_args *args, struct bb_err *err)
 {
 	BB_AUTO_FREE char *root = store_root(err);
-	const char *bottle = cli_args_get(args, "bottle");
+	BB_AUTO_STRV char **names = NULL;
 	int r;
 
 	if (root == NULL)
@@ -105,16 +105,20 @@ static int load_manifests(struct cli_config *c, const struct cli_args *args, str
 	r = manifest_load_agent(root, args->operands[0], &c->agent, err);
 	if (r < 0)
 		return r;
-	if (bottle == NULL)
-		bottle = c->agent->bottle;
-	if (bottle == NULL)
+	names = cli_args_all(args, "bottle");
+	if (names == NULL)
+		return no_memory(err);
+	if (names[0] != NULL)
+		return manifest_load_bottle(root, names, &c->bottle, err);
+	if (c->agent->bottle == NULL)
 		return bb_err_set(err, BB_E_USAGE,
 				  "agent '%s' names no bottle; add 'bottle: NAME' to %s/%s, or say "
 				  "--bottle NAME",
 				  c->agent->name, root, c->agent->file);
-	r = manifest_load_bottle(root, bottle, &c->bottle, err);
-	if (r < 0 && c->bottle == NULL && bottle == c->agent->bottle &&
-	    strncmp(err->msg, "there is no", 11) == 0)
+	if (bb_strv_push(&names, strdup(c->agent->bottle)) < 0)
+		return no_memory(err);
+	r = manifest_load_bottle(root, names, &c->bottle, err);
+	if (r < 0 && strncmp(err->msg, "there is no", 11) == 0)
 		return bb_err_wrap(err, "manifest '%s':%u", c->agent->file, c->agent->bottle_line);
 	return r;
 }
@@ -203,14 +207,17 @@ static int prepare_provider(struct cli_config *c, const struct cli_args *args, s
 		return bb_err_set(
 			err, BB_E_USAGE,
 			"manifest '%s':%u: provider '%s' is not built yet; there is claude",
-			c->bottle->file, c->bottle->provider_line, name);
+			c->bottle->provider_at.file, c->bottle->provider_at.line, name);
 	if (c->provider == NULL)
-		return bb_err_set(
-			err, BB_E_USAGE, "manifest '%s':%u: unknown provider '%s'; there is claude",
-			c->bottle->file, c->bottle->provider_line, BB_ESCAPED(bb_view_str(name)));
+		return bb_err_set(err, BB_E_USAGE,
+				  "manifest '%s':%u: unknown provider '%s'; there is claude",
+				  c->bottle->provider_at.file, c->bottle->provider_at.line,
+				  BB_ESCAPED(bb_view_str(name)));
 	r = provider_prepare(c->provider, &in, &c->plan, err);
 	if (r == BB_E_USAGE)
-		return bb_err_wrap(err, "manifest '%s'", c->bottle->file);
+		return bb_err_wrap(err, "manifest '%s'",
+				   name != NULL ? c->bottle->provider_at.file
+						: c->bottle->files[0]);
 	if (in.task == NULL)
 		c->input = c->task; /* an unattended agent reads its task from standard input */
 	c->argv = args->rest != NULL ? args->rest : r == 0 ? c->plan->argv : NULL;
@@ -327,7 +334,7 @@ static int add_manifest_env(struct cli_config *c, const struct manifest_env *e, 
 		return bb_err_set(err, BB_E_USAGE,
 				  "manifest '%s':%u: env '%s' is set by bot-bottle itself; take it "
 				  "out",
-				  c->bottle->file, e->line, e->name);
+				  e->at.file, e->at.line, e->name);
 	if (e->host_var != NULL) {
 		value = getenv(e->host_var);
 		if (value == NULL && c->may_lack_tokens)
@@ -335,7 +342,7 @@ static int add_manifest_env(struct cli_config *c, const struct manifest_env *e, 
 		if (value == NULL || value[0] == '\0')
 			return bb_err_set(err, BB_E_USAGE,
 					  "manifest '%s':%u: env '%s' takes ${%s}, which is %s",
-					  c->bottle->file, e->line, e->name, e->host_var,
+					  e->at.file, e->at.line, e->name, e->host_var,
 					  value == NULL ? "not set" : "empty");
 	}
 	if (bb_strv_push(&c->env, bb_text_printf("%s=%s", e->name, value)) < 0)
@@ -345,7 +352,7 @@ static int add_manifest_env(struct cli_config *c, const struct manifest_env *e, 
 			c,
 			bb_text_printf("the agent will SEE %s: env '%s' (%s:%u) shows it the "
 				       "token that egress puts in",
-				       e->host_var, e->name, c->bottle->file, e->line),
+				       e->host_var, e->name, e->at.file, e->at.line),
 			err);
 	return 0;
 }
@@ -371,7 +378,7 @@ static void choose_image(struct cli_config *c, const struct cli_args *args)
 	c->image_from = "--image";
 	if (want == NULL) {
 		want = c->bottle->image;
-		c->image_from = c->bottle->file;
+		c->image_from = c->bottle->image_at.file;
 	}
 	if (want == NULL) {
 		want = c->provider->image;

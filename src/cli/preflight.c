@@ -1,4 +1,5 @@
 /* The page that is shown before a start; see config.h. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -110,7 +111,7 @@ static void put_env(FILE *to, const struct cli_config *c)
 			(void)fprintf(to, "${%s}", e->host_var);
 		else
 			put_value(to, e->value);
-		(void)fprintf(to, "  # %s:%u%s\n", c->bottle->file, e->line,
+		(void)fprintf(to, "  # %s:%u%s\n", e->at.file, e->at.line,
 			      e->host_var != NULL ? ", the agent will SEE this value" : "");
 	}
 	for (size_t i = 0; c->plan->env[i] != NULL; i++)
@@ -166,13 +167,20 @@ static void put_command(FILE *to, const struct cli_config *c)
 	(void)fputs("]\n", to);
 }
 
+/* Its file, or the way to it when it was put together from several. */
+static char *bottle_text(const struct manifest_bottle *b)
+{
+	return strdup(b->files[1] == NULL ? b->files[0] : b->chain);
+}
+
 void cli_config_print(const struct cli_config *c, FILE *to)
 {
 	const char *shared = strcmp(c->backend, "namespace") == 0 ? ", shared kernel" : "";
+	BB_AUTO_FREE char *from_bottle = bottle_text(c->bottle);
 	BB_AUTO_FREE char *from = bb_text_printf("%s%s", c->backend_from, shared);
 
 	put_line(to, "agent", c->agent->name, c->agent->file);
-	put_line(to, "bottle", c->bottle->name, c->bottle->file);
+	put_line(to, "bottle", c->bottle->name, from_bottle != NULL ? from_bottle : "");
 	put_line(to, "backend", c->backend, from != NULL ? from : "");
 	put_line(to, "image", c->image, c->image_from);
 	if (c->label != NULL)

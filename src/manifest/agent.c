@@ -69,6 +69,8 @@ int manifest_parse_agent(struct bb_view text, const char *name, const char *file
 			 struct manifest_agent **ret, struct bb_err *err)
 {
 	BB_AUTO(manifest_agent) struct manifest_agent *a = calloc(1, sizeof(*a));
+	BB_AUTO(manifest_node) struct manifest_node *root = NULL;
+	const struct manifest_reader reader = { .file = file, .err = err };
 	struct bb_view body = { 0 };
 	int r;
 
@@ -78,7 +80,9 @@ int manifest_parse_agent(struct bb_view text, const char *name, const char *file
 	a->file = strdup(file);
 	if (a->name == NULL || a->file == NULL)
 		return bb_err_set(err, -ENOMEM, "out of memory");
-	r = manifest_read_document(text, file, &agent_block, a, &body, err);
+	r = manifest_read_tree(text, file, &root, &body, err);
+	if (r == 0)
+		r = manifest_take_block(&reader, &agent_block, root, a);
 	if (r < 0)
 		return r;
 	a->prompt = trimmed(body);

@@ -23,7 +23,9 @@ void manifest_bottle_free(struct manifest_bottle *b)
 	}
 	free(b->env);
 	free(b->name);
-	free(b->file);
+	free(b->chain);
+	bb_strv_free(b->extends);
+	bb_strv_free(b->files);
 	free(b->provider);
 	free(b->auth_token);
 	free(b->image);
@@ -78,7 +80,7 @@ static int take_env_entry(const struct manifest_reader *r, const struct manifest
 	result = take_host_var(r, value, &ret->host_var);
 	if (result < 0)
 		return result;
-	ret->line = value->key_line;
+	ret->at = manifest_origin_of(value);
 	ret->name = strdup(value->key);
 	ret->value = ret->host_var != NULL ? NULL : strdup(value->text);
 	if (ret->name == NULL || (ret->value == NULL && ret->host_var == NULL))
@@ -100,10 +102,11 @@ static int take_env(const struct manifest_reader *r, const struct manifest_node 
 	if (b->env == NULL)
 		return bb_err_set(r->err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < value->count; i++) {
+		const struct manifest_reader at = manifest_reader_at(r, value->items[i]);
 		int result;
 
 		b->env_count++;
-		result = take_env_entry(r, value->items[i], &b->env[i]);
+		result = take_env_entry(&at, value->items[i], &b->env[i]);
 		if (result < 0)
 			return result;
 	}
@@ -117,7 +120,7 @@ static int take_template(const struct manifest_reader *r, const struct manifest_
 {
 	struct manifest_bottle *b = target;
 
-	b->provider_line = value->line;
+	b->provider_at = manifest_origin_of(value);
 	return manifest_take_text(r, value, &b->provider);
 }
 
@@ -181,6 +184,7 @@ static int take_log(const struct manifest_reader *r, const struct manifest_node 
 			"'log: 2' (headers and bodies) is not built yet; the audit holds "
 			"one record per verdict at every level");
 	b->log = (uint32_t)n;
+	b->log_at = manifest_origin_of(value);
 	return 0;
 }
 
@@ -213,6 +217,7 @@ static int take_cpus(const struct manifest_reader *r, const struct manifest_node
 	uint64_t n = 0;
 	int result = manifest_take_number(r, value, 1, 64, &n);
 
+	b->resources.cpus_at = manifest_origin_of(value);
 	if (result == 0)
 		b->resources.cpus = (uint32_t)n;
 	return result;
@@ -223,6 +228,7 @@ static int take_memory(const struct manifest_reader *r, const struct manifest_no
 {
 	struct manifest_bottle *b = target;
 
+	b->resources.memory_at = manifest_origin_of(value);
 	return manifest_take_size(r, value, 64ull << 20, 1ull << 40, &b->resources.memory_bytes);
 }
 
@@ -231,6 +237,7 @@ static int take_disk(const struct manifest_reader *r, const struct manifest_node
 {
 	struct manifest_bottle *b = target;
 
+	b->resources.disk_at = manifest_origin_of(value);
 	return manifest_take_size(r, value, 64ull << 20, 1ull << 44, &b->resources.disk_bytes);
 }
 
@@ -241,6 +248,7 @@ static int take_pids(const struct manifest_reader *r, const struct manifest_node
 	uint64_t n = 0;
 	int result = manifest_take_number(r, value, 16, 1u << 20, &n);
 
+	b->resources.pids_at = manifest_origin_of(value);
 	if (result == 0)
 		b->resources.pids = (uint32_t)n;
 	return result;
@@ -267,6 +275,7 @@ static int take_time(const struct manifest_reader *r, const struct manifest_node
 			"'time' is '%s'; it must be a time such as 90s, 30m or 8h, at "
 			"most 720h",
 			BB_ESCAPED(bb_view_str(value->text)));
+	b->resources.time_at = manifest_origin_of(value);
 	b->resources.max_seconds = (uint32_t)(n * unit);
 	return 0;
 }
@@ -294,7 +303,47 @@ static int take_image(const struct manifest_reader *r, const struct manifest_nod
 {
 	struct manifest_bottle *b = target;
 
+	b->image_at = manifest_origin_of(value);
 	return manifest_take_text(r, value, &b->image);
+}
+
+static int take_parent(const struct manifest_reader *r, const struct manifest_node *value,
+		       struct manifest_bottle *b)
+{
+	BB_AUTO_FREE char *name = NULL;
+	int result = manifest_take_text(r, value, &name);
+
+	if (result < 0)
+		return result;
+	if (!manifest_is_name(name))
+		return manifest_refuse(r, value->line,
+				       "'extends': '%s' is not the name of a bottle; names are "
+				       "like 'my-bottle2'",
+				       BB_ESCAPED(bb_view_str(name)));
+	if (strcmp(name, b->name) == 0)
+		return manifest_refuse(r, value->line, "'extends' names this bottle itself");
+	for (size_t i = 0; b->extends != NULL && b->extends[i] != NULL; i++)
+		if (strcmp(b->extends[i], name) == 0)
+			return manifest_refuse(r, value->line, "'extends' names '%s' twice", name);
+	if (bb_strv_push(&b->extends, bb_take_ptr(&name)) < 0)
+		return bb_err_set(r->err, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static int take_extends(const struct manifest_reader *r, const struct manifest_node *value,
+			void *target)
+{
+	struct manifest_bottle *b = target;
+	int result = 0;
+
+	b->extends_at = manifest_origin_of(value);
+	if (value->kind == MANIFEST_SCALAR)
+		return take_parent(r, value, b);
+	if (value->count == 0)
+		return manifest_refuse(r, value->line, "'extends' is an empty list; leave it out");
+	for (size_t i = 0; result == 0 && i < value->count; i++)
+		result = take_parent(r, value->items[i], b);
+	return result;
 }
 
 #define REFUSE_OLD "is a key of an older format and means nothing here; write 'egress.routes'"
@@ -304,8 +353,8 @@ static const struct manifest_key bottle_keys[] = {
 	{ "egress", MANIFEST_MAP, take_egress, "what the agent may reach" },
 	{ "image", MANIFEST_SCALAR, take_image, "guest image: claude, base or host" },
 	{ "resources", MANIFEST_MAP, take_resources, "limits" },
-	{ "extends", MANIFEST_SCALAR, NULL,
-	  "is not built yet; write what the parent says into this file" },
+	{ "extends", MANIFEST_SCALAR_OR_LIST, take_extends,
+	  "the bottle, or bottles, that this one starts from" },
 	{ "git-gate", MANIFEST_MAP, NULL, "is not built yet; this bottle has no git remote" },
 	{ "workspace", MANIFEST_MAP, NULL, "is not built yet; use 'start --cwd'" },
 	{ "supervise", MANIFEST_SCALAR, NULL,
@@ -322,20 +371,42 @@ static const struct manifest_key bottle_keys[] = {
 static const struct manifest_block bottle_block = { "a bottle", bottle_keys,
 						    BB_ARRAY_LEN(bottle_keys) };
 
+int manifest_bottle_new(const char *name, struct manifest_bottle **ret, struct bb_err *err)
+{
+	BB_AUTO(manifest_bottle) struct manifest_bottle *b = calloc(1, sizeof(*b));
+
+	if (b != NULL) {
+		b->name = strdup(name);
+		b->policy = policy_new();
+	}
+	if (b == NULL || b->name == NULL || b->policy == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	*ret = bb_take_ptr(&b);
+	return 0;
+}
+
+int manifest_take_bottle(const struct manifest_node *root, struct manifest_bottle *b,
+			 struct bb_err *err)
+{
+	const struct manifest_reader r = { .file = root->file, .err = err };
+
+	return manifest_take_block(&r, &bottle_block, root, b);
+}
+
 int manifest_parse_bottle(struct bb_view text, const char *name, const char *file,
 			  struct manifest_bottle **ret, struct bb_err *err)
 {
-	BB_AUTO(manifest_bottle) struct manifest_bottle *b = calloc(1, sizeof(*b));
-	int r;
+	BB_AUTO(manifest_bottle) struct manifest_bottle *b = NULL;
+	BB_AUTO(manifest_node) struct manifest_node *root = NULL;
+	int r = manifest_bottle_new(name, &b, err);
 
-	if (b == NULL)
+	if (r < 0)
+		return r;
+	if (bb_strv_push(&b->files, strdup(file)) < 0)
 		return bb_err_set(err, -ENOMEM, "out of memory");
-	b->name = strdup(name);
-	b->file = strdup(file);
-	b->policy = policy_new();
-	if (b->name == NULL || b->file == NULL || b->policy == NULL)
-		return bb_err_set(err, -ENOMEM, "out of memory");
-	r = manifest_read_document(text, file, &bottle_block, b, NULL, err);
+	r = manifest_read_tree(text, b->files[0], &root, NULL, err);
+	if (r == 0)
+		r = manifest_take_bottle(root, b, err);
 	if (r < 0)
 		return r;
 	*ret = bb_take_ptr(&b);

@@ -8,6 +8,24 @@
 /* Why the keys of the scanner are refused, of a bottle and of a route. */
 #define REFUSE_DLP "is not built yet: bytes to allowed hosts are not scanned by this version"
 
+/* Without front matter. */
+int manifest_bottle_new(const char *name, struct manifest_bottle **ret, struct bb_err *err);
+/* Every key of a whole file, or of several merged, into b, whose `files` own the tree's file names.
+ */
+int manifest_take_bottle(const struct manifest_node *root, struct manifest_bottle *b,
+			 struct bb_err *err);
+
+/* Reads ROOT/KIND/NAME.md after a check of who may have written it. */
+int manifest_read_file(const char *root, const char *kind, const char *name, struct bb_buf *text,
+		       struct bb_err *err);
+
+static inline struct manifest_origin manifest_origin_of(const struct manifest_node *value)
+{
+	return (struct manifest_origin){ .file = value->file,
+					 .line = value->key != NULL ? value->key_line
+								    : value->line };
+}
+
 /* The row `egress.routes`: adds every route to the bottle's policy. */
 int manifest_take_routes(const struct manifest_reader *r, const struct manifest_node *list,
 			 void *bottle);

@@ -10,7 +10,8 @@
 #include "base/table.h"
 #include "base/text.h"
 
-#define KEYS_MAX 32 /* rows of one table */
+#define KEYS_MAX       32 /* rows of one table */
+#define NAME_MAX_BYTES 64
 
 int manifest_refuse(const struct manifest_reader *r, unsigned line, const char *fmt, ...)
 {
@@ -21,6 +22,21 @@ int manifest_refuse(const struct manifest_reader *r, unsigned line, const char *
 	(void)vsnprintf(text, sizeof(text), fmt, ap); /* cut when long: it is one sentence */
 	va_end(ap);
 	return bb_err_set(r->err, BB_E_USAGE, "manifest '%s':%u: %s", r->file, line, text);
+}
+
+struct manifest_reader manifest_reader_at(const struct manifest_reader *r,
+					  const struct manifest_node *value)
+{
+	struct manifest_reader at = *r;
+
+	at.file = value->file;
+	return at;
+}
+
+static bool is_of_kind(const struct manifest_node *value, enum manifest_kind want)
+{
+	return value->kind == want ||
+	       (want == MANIFEST_SCALAR_OR_LIST && value->kind != MANIFEST_MAP);
 }
 
 static const struct manifest_key *find_key(const struct manifest_block *block, const char *name)
@@ -55,17 +71,19 @@ int manifest_take_block(const struct manifest_reader *r, const struct manifest_b
 	for (size_t i = 0; i < map->count; i++) {
 		const struct manifest_node *value = map->items[i];
 		const struct manifest_key *key = find_key(block, value->key);
+		const struct manifest_reader at = manifest_reader_at(r, value);
 		int result;
 
 		if (key == NULL)
-			return refuse_unknown(r, block, value);
+			return refuse_unknown(&at, block, value);
 		if (key->take == NULL)
-			return manifest_refuse(r, value->key_line, "'%s' %s", key->name, key->text);
-		if (value->kind != key->kind)
-			return manifest_refuse(r, value->line, "'%s' must be %s, not %s", key->name,
-					       manifest_kind_word(key->kind),
+			return manifest_refuse(&at, value->key_line, "'%s' %s", key->name,
+					       key->text);
+		if (!is_of_kind(value, key->kind))
+			return manifest_refuse(&at, value->line, "'%s' must be %s, not %s",
+					       key->name, manifest_kind_word(key->kind),
 					       manifest_kind_word(value->kind));
-		result = key->take(r, value, target);
+		result = key->take(&at, value, target);
 		if (result < 0)
 			return result;
 	}
@@ -152,12 +170,21 @@ bool manifest_is_env_name(const char *s)
 	return true;
 }
 
-int manifest_read_document(struct bb_view text, const char *file,
-			   const struct manifest_block *block, void *target,
-			   struct bb_view *ret_body, struct bb_err *err)
+bool manifest_is_name(const char *s)
 {
-	BB_AUTO(manifest_node) struct manifest_node *root = NULL;
-	const struct manifest_reader reader = { .file = file, .err = err };
+	size_t n = strlen(s);
+
+	if (n == 0 || n > NAME_MAX_BYTES || s[0] < 'a' || s[0] > 'z')
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= '0' && s[i] <= '9') || s[i] == '-'))
+			return false;
+	return true;
+}
+
+int manifest_read_tree(struct bb_view text, const char *file, struct manifest_node **ret,
+		       struct bb_view *ret_body, struct bb_err *err)
+{
 	struct bb_view yaml = { 0 }, body = { 0 };
 	unsigned line = 1;
 	int r = manifest_check_text(text, file, 1, err);
@@ -165,9 +192,7 @@ int manifest_read_document(struct bb_view text, const char *file,
 	if (r == 0)
 		r = manifest_split(text, file, &yaml, &line, &body, err);
 	if (r == 0)
-		r = manifest_node_read(yaml, file, line, &root, err);
-	if (r == 0)
-		r = manifest_take_block(&reader, block, root, target);
+		r = manifest_node_read(yaml, file, line, ret, err);
 	if (r == 0 && ret_body != NULL)
 		*ret_body = body;
 	return r;

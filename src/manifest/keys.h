@@ -12,7 +12,7 @@
 #include "manifest/node.h"
 
 struct manifest_reader {
-	const char *file; /* for errors */
+	const char *file; /* for errors: the one that the value at hand was written in */
 	struct bb_err *err;
 };
 
@@ -36,6 +36,10 @@ struct manifest_block {
 int manifest_take_block(const struct manifest_reader *r, const struct manifest_block *block,
 			const struct manifest_node *map, void *target);
 
+/* The same reader at a value of a merged tree, which may come from another file. */
+struct manifest_reader manifest_reader_at(const struct manifest_reader *r,
+					  const struct manifest_node *value);
+
 /* Sets BB_E_USAGE "manifest 'FILE':LINE: ..."; returns it. */
 int manifest_refuse(const struct manifest_reader *r, unsigned line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -53,10 +57,12 @@ int manifest_take_size(const struct manifest_reader *r, const struct manifest_no
 /* ^[A-Za-z_][A-Za-z0-9_]*$, at most 128 bytes. */
 bool manifest_is_env_name(const char *s);
 
-/* A whole file: checks its characters, splits it, reads the front matter and takes its keys into
- * target. ret_body (may be NULL) borrows from text. */
-int manifest_read_document(struct bb_view text, const char *file,
-			   const struct manifest_block *block, void *target,
-			   struct bb_view *ret_body, struct bb_err *err);
+/* ^[a-z][a-z0-9-]*$, at most 64 bytes: bottles, agents, skills. */
+bool manifest_is_name(const char *s);
+
+/* A whole file: checks its characters, splits it and reads the front matter. file must outlive the
+ * tree; ret_body (may be NULL) borrows from text. */
+int manifest_read_tree(struct bb_view text, const char *file, struct manifest_node **ret,
+		       struct bb_view *ret_body, struct bb_err *err);
 
 #endif

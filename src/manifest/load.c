@@ -14,20 +14,7 @@
 #include "base/limit.h"
 #include "base/table.h"
 #include "base/text.h"
-#include "manifest/manifest.h"
-
-#define NAME_MAX_BYTES 64
-
-/* ^[a-z][a-z0-9-]*$ */
-static bool is_name(const char *s, size_t n)
-{
-	if (n == 0 || n > NAME_MAX_BYTES || s[0] < 'a' || s[0] > 'z')
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= '0' && s[i] <= '9') || s[i] == '-'))
-			return false;
-	return true;
-}
+#include "manifest/bottle_impl.h"
 
 static int compare_names(const void *a, const void *b)
 {
@@ -59,10 +46,12 @@ char **manifest_list(const char *root, const char *kind, struct bb_err *err)
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
 		size_t n = strlen(entry->d_name);
 
-		if (n < 4 || strcmp(entry->d_name + n - 3, ".md") != 0 ||
-		    !is_name(entry->d_name, n - 3))
+		if (n < 4 || strcmp(entry->d_name + n - 3, ".md") != 0)
 			continue;
-		if (bb_strv_push(&names, strndup(entry->d_name, n - 3)) < 0) {
+		entry->d_name[n - 3] = '\0';
+		if (!manifest_is_name(entry->d_name))
+			continue;
+		if (bb_strv_push(&names, strdup(entry->d_name)) < 0) {
 			(void)bb_err_set(err, -ENOMEM, "out of memory");
 			return NULL;
 		}
@@ -138,36 +127,26 @@ static int read_manifest(const char *root, const char *kind, const char *name, s
 	return 0;
 }
 
-static int load(const char *root, const char *kind, const char *name, struct bb_buf *text,
-		char **ret_file, struct bb_err *err)
+int manifest_read_file(const char *root, const char *kind, const char *name, struct bb_buf *text,
+		       struct bb_err *err)
 {
-	if (!is_name(name, strlen(name)))
+	if (!manifest_is_name(name))
 		return bb_err_set(err, BB_E_USAGE,
 				  "'%s' is not a valid name in %s; names are like 'my-agent2'",
 				  BB_ESCAPED(bb_view_str(name)), kind);
-	*ret_file = bb_text_printf("%s/%s.md", kind, name);
-	if (*ret_file == NULL)
-		return bb_err_set(err, -ENOMEM, "out of memory");
 	bb_buf_init(text, LIMIT_MANIFEST_FILE);
 	return read_manifest(root, kind, name, text, err);
-}
-
-int manifest_load_bottle(const char *root, const char *name, struct manifest_bottle **ret,
-			 struct bb_err *err)
-{
-	BB_AUTO_FREE char *file = NULL;
-	BB_AUTO_BUF struct bb_buf text = { 0 };
-	int r = load(root, "bottles", name, &text, &file, err);
-
-	return r < 0 ? r : manifest_parse_bottle(bb_buf_peek(&text), name, file, ret, err);
 }
 
 int manifest_load_agent(const char *root, const char *name, struct manifest_agent **ret,
 			struct bb_err *err)
 {
-	BB_AUTO_FREE char *file = NULL;
+	BB_AUTO_FREE char *file = bb_text_printf("agents/%s.md", name);
 	BB_AUTO_BUF struct bb_buf text = { 0 };
-	int r = load(root, "agents", name, &text, &file, err);
+	int r;
 
+	if (file == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	r = manifest_read_file(root, "agents", name, &text, err);
 	return r < 0 ? r : manifest_parse_agent(bb_buf_peek(&text), name, file, ret, err);
 }

@@ -17,12 +17,18 @@
 #include "base/view.h"
 #include "policy/policy.h"
 
+/* Where a value was written. file borrows from the manifest's `files`; NULL: not stated. */
+struct manifest_origin {
+	const char *file;
+	unsigned line;
+};
+
 /* One entry of `env`: a literal, or the value of a variable of the operator's own environment. */
 struct manifest_env {
 	char *name;
 	char *value;    /* literal; NULL when host_var is set */
 	char *host_var; /* `${HOST_VAR}`; NULL: literal */
-	unsigned line;
+	struct manifest_origin at;
 };
 
 struct manifest_resources {
@@ -31,19 +37,25 @@ struct manifest_resources {
 	uint64_t disk_bytes;
 	uint32_t pids;
 	uint32_t max_seconds;
+	struct manifest_origin cpus_at, memory_at, disk_at, pids_at, time_at;
 };
 
 struct manifest_bottle {
-	char *name;
-	char *file; /* "bottles/dev.md": as errors show it */
+	char *name;     /* several side by side: "dev,claude" */
+	char **files;   /* every file it was put together from: "bottles/dev.md" */
+	char *chain;    /* the names with their parents: "dev <- base"; NULL: read from bytes */
+	char **extends; /* as written, by manifest_parse_bottle() only; NULL: none */
+	struct manifest_origin extends_at;
 	struct manifest_env *env;
 	size_t env_count;
 	char *provider; /* agent_provider.template; NULL: none */
-	unsigned provider_line;
+	struct manifest_origin provider_at;
 	char *auth_token; /* name of a host variable, or NULL */
 	char *image;      /* NULL: the provider's, else "base" */
+	struct manifest_origin image_at;
 	struct policy *policy;
 	uint32_t log; /* egress.log: 0 or 1 */
+	struct manifest_origin log_at;
 	struct manifest_resources resources;
 };
 
@@ -55,14 +67,18 @@ struct manifest_agent {
 	char *prompt; /* the body, white space at both ends removed; may be empty */
 };
 
-/* Reads ROOT/bottles/NAME.md or ROOT/agents/NAME.md. An unknown name is BB_E_USAGE with the nearest
- * name there is. */
-int manifest_load_bottle(const char *root, const char *name, struct manifest_bottle **ret,
+/*
+ * The bottle that names (NULL-terminated, at least one) make together, side by side, from
+ * ROOT/bottles/NAME.md and what each of them extends. Every file is valid by itself before it is
+ * merged. An unknown name is BB_E_USAGE with the nearest name there is.
+ */
+int manifest_load_bottle(const char *root, char *const *names, struct manifest_bottle **ret,
 			 struct bb_err *err);
+/* Reads ROOT/agents/NAME.md. */
 int manifest_load_agent(const char *root, const char *name, struct manifest_agent **ret,
 			struct bb_err *err);
 
-/* The same from bytes; file is how errors call it. For tests and the fuzzer. */
+/* The same from bytes, one file by itself; file is how errors call it. For tests and the fuzzer. */
 int manifest_parse_bottle(struct bb_view text, const char *name, const char *file,
 			  struct manifest_bottle **ret, struct bb_err *err);
 int manifest_parse_agent(struct bb_view text, const char *name, const char *file,

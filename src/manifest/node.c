@@ -26,6 +26,7 @@ static const char *const kind_words[] = {
 	[MANIFEST_SCALAR] = "a value",
 	[MANIFEST_LIST] = "a list",
 	[MANIFEST_MAP] = "a block of keys",
+	[MANIFEST_SCALAR_OR_LIST] = "a value or a list",
 };
 _Static_assert(BB_ARRAY_LEN(kind_words) == MANIFEST_NUM_KINDS, "one word a kind");
 
@@ -44,6 +45,51 @@ void manifest_node_free(struct manifest_node *n)
 	free(n->text);
 	free(n->key);
 	free(n);
+}
+
+int manifest_node_add(struct manifest_node *to, struct manifest_node *item)
+{
+	if (to->count == to->room) {
+		size_t room = to->room == 0 ? 1 : to->room * 2;
+		struct manifest_node **grown = reallocarray(to->items, room, sizeof(void *));
+
+		if (grown == NULL)
+			return -ENOMEM;
+		to->items = grown;
+		to->room = room;
+	}
+	to->items[to->count++] = item;
+	return 0;
+}
+
+static size_t find_index(const struct manifest_node *map, const char *key)
+{
+	size_t i = 0;
+
+	while (i < map->count && strcmp(map->items[i]->key, key) != 0)
+		i++;
+	return i;
+}
+
+struct manifest_node *manifest_node_find(const struct manifest_node *map, const char *key)
+{
+	size_t i = find_index(map, key);
+
+	return i < map->count ? map->items[i] : NULL;
+}
+
+struct manifest_node *manifest_node_take(struct manifest_node *map, const char *key)
+{
+	size_t i = find_index(map, key);
+	struct manifest_node *found;
+
+	if (i == map->count)
+		return NULL;
+	found = map->items[i];
+	map->count--;
+	memmove(&map->items[i], &map->items[i + 1],
+		(map->count - i) * sizeof(struct manifest_node *));
+	return found;
 }
 
 static unsigned line_of(const struct builder *b, const yaml_mark_t *mark)
@@ -81,22 +127,14 @@ static int node_new(struct builder *b, enum manifest_kind kind, const yaml_event
 	if (*ret == NULL)
 		return bb_err_set(b->err, -ENOMEM, "out of memory");
 	(*ret)->kind = kind;
+	(*ret)->file = b->file;
 	(*ret)->line = line;
 	return 0;
 }
 
 static int add_item(struct builder *b, struct manifest_node *to, struct manifest_node *item)
 {
-	if ((to->count & (to->count - 1)) == 0) { /* full at powers of two */
-		size_t room = to->count == 0 ? 1 : to->count * 2;
-		struct manifest_node **grown = reallocarray(to->items, room, sizeof(void *));
-
-		if (grown == NULL)
-			return bb_err_set(b->err, -ENOMEM, "out of memory");
-		to->items = grown;
-	}
-	to->items[to->count++] = item;
-	return 0;
+	return manifest_node_add(to, item) < 0 ? bb_err_set(b->err, -ENOMEM, "out of memory") : 0;
 }
 
 static int build(struct builder *b, const yaml_event_t *e, unsigned depth,

@@ -19,29 +19,38 @@ enum manifest_kind {
 	MANIFEST_SCALAR,
 	MANIFEST_LIST,
 	MANIFEST_MAP,
+	MANIFEST_SCALAR_OR_LIST, /* of a row in a key table, never of a node */
 };
-#define MANIFEST_NUM_KINDS 3
+#define MANIFEST_NUM_KINDS 4
 
 struct manifest_node {
 	enum manifest_kind kind;
-	unsigned line; /* of the file, from 1 */
-	char *text;    /* SCALAR: UTF-8 without NUL; never NULL then */
+	const char *file; /* as errors call it; borrowed from who had the tree read */
+	unsigned line;    /* of the file, from 1 */
+	char *text;       /* SCALAR: UTF-8 without NUL; never NULL then */
 	bool is_quoted;
 	/* LIST: the items. MAP: the values, with the name and line of each one's key in it. */
 	struct manifest_node **items;
-	size_t count;
+	size_t count, room;
 	char *key; /* in a map: this node's key */
 	unsigned key_line;
 };
 
 /*
- * Reads one document. first_line is the file's line of the first byte; file names it in errors. An
- * empty document gives an empty map. The root is always a map.
+ * Reads one document. first_line is the file's line of the first byte; file names it in errors and
+ * must outlive the tree. An empty document gives an empty map. The root is always a map.
  */
 int manifest_node_read(struct bb_view yaml, const char *file, unsigned first_line,
 		       struct manifest_node **ret, struct bb_err *err);
 void manifest_node_free(struct manifest_node *n);
 BB_DEFINE_AUTO(manifest_node, manifest_node_free)
+
+/* The value of a key of map, or NULL. */
+struct manifest_node *manifest_node_find(const struct manifest_node *map, const char *key);
+/* Takes the value of a key out of map; NULL: there is none. The order of the others stays. */
+struct manifest_node *manifest_node_take(struct manifest_node *map, const char *key);
+/* Appends to a list or map; item belongs to it then. 0 or -ENOMEM. */
+int manifest_node_add(struct manifest_node *to, struct manifest_node *item);
 
 /* "a value", "a list", "a block of keys". */
 const char *manifest_kind_word(enum manifest_kind kind);

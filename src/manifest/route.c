@@ -272,7 +272,8 @@ int manifest_take_routes(const struct manifest_reader *r, const struct manifest_
 		return manifest_refuse(r, list->line, "%zu routes, limit %d", list->count,
 				       LIMIT_ROUTES);
 	for (size_t i = 0; i < list->count; i++) {
-		int result = take_route(r, list->items[i], b->policy);
+		const struct manifest_reader at = manifest_reader_at(r, list->items[i]);
+		int result = take_route(&at, list->items[i], b->policy);
 
 		if (result < 0)
 			return result;

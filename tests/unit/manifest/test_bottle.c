@@ -26,8 +26,15 @@ static const struct {
 	{ B("image: ~\n"), "2: 'image' has no value" },
 	{ B("? [a]\n: b\n"), "2: a key must be a plain word" },
 	/* keys of the original that are not built */
-	{ B("extends: dev\n"),
-	  "2: 'extends' is not built yet; write what the parent says into this file" },
+	{ B("extends: b\n"), "2: 'extends' names this bottle itself" },
+	{ B("extends: [a, b]\n"), "2: 'extends' names this bottle itself" },
+	{ B("extends: [a, a]\n"), "2: 'extends' names 'a' twice" },
+	{ B("extends: []\n"), "2: 'extends' is an empty list; leave it out" },
+	{ B("extends: {a: b}\n"), "2: 'extends' must be a value or a list, not a block of keys" },
+	{ B("extends: [[a]]\n"), "2: 'an entry of the list' must be a value, not a list" },
+	{ B("extends: ../a\n"),
+	  "2: 'extends': '../a' is not the name of a bottle; names are like 'my-bottle2'" },
+	{ B("extends:\n"), "2: 'extends' has no value" },
 	{ B("git-gate: {}\n"), "2: 'git-gate' is not built yet; this bottle has no git remote" },
 	{ B("git: {}\n"), "2: 'git' is an old key; it became 'git-gate', which is not built yet" },
 	{ B("supervise: true\n"),
@@ -235,7 +242,7 @@ static void bottle_gives_what_was_written(void **state)
 	assert_int_equal(b->env_count, 4);
 	assert_string_equal(b->env[0].name, "NODE_ENV");
 	assert_string_equal(b->env[0].value, "development");
-	assert_int_equal(b->env[0].line, 4);
+	assert_int_equal(b->env[0].at.line, 4);
 	assert_string_equal(b->env[1].value, "8080");
 	assert_null(b->env[2].value);
 	assert_string_equal(b->env[2].host_var, "GH_PAT");
