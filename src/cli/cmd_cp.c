@@ -250,6 +250,6 @@ const struct cli_command cli_cp = {
 	CLI_EXAMPLES(examples),
 	.operands_min = 2,
 	.operands_max = 2,
-	.word = CLI_WORD_ID,
+	.word = CLI_WORD_PLACE,
 	.run = run_cp,
 };

@@ -170,6 +170,7 @@ const struct cli_command cli_image = {
 	CLI_EXAMPLES(examples),
 	.operands_min = 1,
 	.operands_max = 2,
+	.word = CLI_WORD_IMAGE,
 	.verbs = verbs,
 	.run = run_image,
 };

@@ -95,6 +95,6 @@ const struct cli_command cli_info = {
 	CLI_OPTIONS(options),
 	.operands_min = 1,
 	.operands_max = 1,
-	.word = CLI_WORD_AGENT,
+	.word = CLI_WORD_AGENT_OR_ID,
 	.run = run_info,
 };

@@ -26,12 +26,18 @@ enum cli_word {
 	CLI_WORD_AGENT,
 	CLI_WORD_BOTTLE, /* a bottle's manifest */
 	CLI_WORD_ID,     /* a bottle that runs or was kept */
+	CLI_WORD_AGENT_OR_ID,
 	CLI_WORD_BACKEND,
 	CLI_WORD_IMAGE,
 	CLI_WORD_FILE,
 	CLI_WORD_DIR,
+	CLI_WORD_PLACE, /* ID:PATH, or a path of this host */
 	CLI_WORD_COMMAND,
 };
+#define CLI_NUM_WORDS 10
+
+/* What `bot-bottle complete` is asked for such a word; NULL: not a name of ours. */
+extern const char *const cli_word_kinds[CLI_NUM_WORDS];
 
 struct cli_option {
 	const char *name; /* without the dashes */
@@ -58,10 +64,12 @@ struct cli_command {
 	const struct cli_example *examples;
 	size_t example_count;
 	size_t operands_min, operands_max;
-	enum cli_word word;       /* what the first operand names */
+	enum cli_word word;       /* what the operands name; with verbs, those behind the verb */
 	const char *const *verbs; /* first operand is one of these; NULL-terminated, or NULL */
 	bool stops_at_operand;    /* all behind operand number operands_min is taken as it is */
 	bool takes_rest;          /* what follows "--" is a command for the guest */
+	bool is_hidden;           /* not for people: in no help, page or completion */
+	bool only_looks;          /* nothing that killed processes left is cleaned up before it */
 	int (*run)(const struct cli_args *args); /* returns the exit code */
 };
 

@@ -10,7 +10,9 @@ void cli_help_all(void)
 		     "Runs a coding agent in a bottle: a guest that reaches only what its manifest "
 		     "allows.\n\n");
 	for (size_t i = 0; cli_commands[i] != NULL; i++)
-		(void)printf("  %-10s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
+		if (!cli_commands[i]->is_hidden)
+			(void)printf("  %-10s %s\n", cli_commands[i]->name,
+				     cli_commands[i]->summary);
 	(void)printf("\n  --version  show the version\n\n"
 		     "'bot-bottle COMMAND --help' explains one. Exit codes: the command's own, or "
 		     "125 when bot-bottle\nitself failed, 126 when the command cannot be run, 127 "

@@ -53,10 +53,9 @@ static int unknown_command(const char *name)
 			(void)bb_err_set(&err, BB_E_USAGE, "'%s' %s", name, elsewhere[i].text);
 			return cli_out_fail(&err);
 		}
-	while (count < COMMANDS_MAX && cli_commands[count] != NULL) {
-		names[count] = cli_commands[count]->name;
-		count++;
-	}
+	for (size_t i = 0; count < COMMANDS_MAX && cli_commands[i] != NULL; i++)
+		if (!cli_commands[i]->is_hidden)
+			names[count++] = cli_commands[i]->name;
 	near = bb_table_suggest(names, count, bb_view_str(name));
 	if (near != NULL)
 		(void)bb_err_set(&err, BB_E_USAGE, "no command '%s'; did you mean '%s'?",
@@ -140,7 +139,7 @@ static int run(int argc, char **argv)
 		return 0;
 	}
 	/* --dry-run touches nothing. */
-	if (!cli_args_has(&args, "dry-run"))
+	if (!c->only_looks && !cli_args_has(&args, "dry-run"))
 		reap();
 	return c->run(&args);
 }
