@@ -4,6 +4,7 @@ A benchmark is build/bench/bench-NAME or bench/bench_NAME.py. It prints one JSON
   {"name": "stream.copy", "value": 812.0, "unit": "MB/s", "samples": 9, "spread": 31.0,
    "baseline": 1700.0, "ratio": 0.48, "goal": ">= 0.4", "ok": true}
 `baseline`, `ratio` and `goal` are left out where there are none; `ok` is true where there is no goal.
+A name on the command line stands for the benchmarks NAME and NAME_*.
 """
 
 import glob
@@ -76,11 +77,13 @@ def machine():
 
 def main():
     known = benchmarks()
-    names = sys.argv[1:] or sorted(known)
-    for name in names:
-        if name not in known:
-            print(f"bench: no benchmark '{name}'; there are: {', '.join(sorted(known))}", file=sys.stderr)
+    names = []
+    for wanted in sys.argv[1:] or sorted(known):
+        chosen = [n for n in sorted(known) if n == wanted or n.startswith(wanted + "_")]
+        if not chosen:
+            print(f"bench: no benchmark '{wanted}'; there are: {', '.join(sorted(known))}", file=sys.stderr)
             return 2
+        names += [n for n in chosen if n not in names]
     figures = []
     for name in names:
         for argv in known[name]:
