@@ -144,7 +144,8 @@ static void guest_send(struct guest *g)
 	poll_set(&g->loop, &g->stream, g->has_output ? POLL_READ | POLL_WRITE : POLL_READ);
 }
 
-void guest_flush(struct guest *g, int timeout_ms)
+/* Sends what the mux holds, waiting at most timeout_ms for the host to take it. */
+static void guest_flush(struct guest *g, int timeout_ms)
 {
 	uint64_t deadline = bb_clock_ms() + (uint64_t)timeout_ms;
 

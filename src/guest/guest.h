@@ -84,8 +84,6 @@ int guest_init(struct guest *g, enum guest_mode mode, int stream_fd, struct bb_e
 int guest_run(struct guest *g);
 /* Stops the loop after this turn. err NULL: all is well. */
 void guest_stop(struct guest *g, const struct bb_err *err);
-/* Sends what the mux holds, waiting at most timeout_ms for the host to take it. */
-void guest_flush(struct guest *g, int timeout_ms);
 const struct guest_traits *guest_traits(const struct guest *g);
 
 /* Which user a session or copy runs as. "" and "node": the agent; "root" only where we are root.

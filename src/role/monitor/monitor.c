@@ -67,7 +67,8 @@ static void end_now(struct monitor *m)
 	end_tear_down(m);
 }
 
-void monitor_end_now(struct monitor *m, const char *fmt, ...)
+/* Ends at once: a part is gone, there is nobody to talk to. */
+static __attribute__((format(printf, 2, 3))) void break_off(struct monitor *m, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -109,12 +110,12 @@ static void on_verdict(void *arg)
 		return;
 	if (m->is_guest_dead && score < PART_KILLED)
 		/* What channel saw of it says more: a guest that was refused ends, too. */
-		monitor_end_now(m, "the guest ended unexpectedly%s%s",
-				m->lost[0] != '\0' ? ": " : "", m->lost);
+		break_off(m, "the guest ended unexpectedly%s%s", m->lost[0] != '\0' ? ": " : "",
+			  m->lost);
 	else if (score > 0 && (score >= PART_SAID_WHY || m->lost[0] == '\0'))
-		monitor_end_now(m, "%s", reason);
+		break_off(m, "%s", reason);
 	else
-		monitor_end_now(m, "%s", m->lost);
+		break_off(m, "%s", m->lost);
 }
 
 void monitor_lost_something(struct monitor *m)
@@ -190,7 +191,7 @@ static void lock_down(struct monitor *m)
 	struct bb_err err = { 0 };
 
 	if (sandbox_lock(SANDBOX_MONITOR, -1, &err) < 0)
-		monitor_end_now(m, "%s", err.msg);
+		break_off(m, "%s", err.msg);
 }
 
 void monitor_is_ready(struct monitor *m)

@@ -196,8 +196,6 @@ void monitor_main_ended(struct monitor *m, uint32_t code);
 /* The bottle ends: keeps the workspace, shuts the guest down. In LAUNCHING: undoes the launch. */
 void monitor_end(struct monitor *m, int exit_code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Ends at once: a part is gone, there is nobody to talk to. */
-void monitor_end_now(struct monitor *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A part or the guest is gone: after a moment, in which others that died of it or with it are seen
  * too, ends with the reason that explains it best. */
 void monitor_lost_something(struct monitor *m);
@@ -269,6 +267,23 @@ struct link *part_link(struct monitor *m, enum part_id id);
 
 /* monitor_ops.c: what parts may say. */
 int monitor_part_message(struct part *p, struct ipc_message *msg, struct bb_err *err);
+
+/* setup.c */
+/* What channel is given of the guest: its stream, or a door through which it comes. */
+struct parts_guest {
+	int stream_fd;
+	const struct backend_door *door; /* NULL: there is a stream */
+	int console_fd;
+};
+int setup_tell(struct part *p, uint16_t type, const struct bb_buf *body, const int *fds,
+	       int fd_count, struct bb_err *err);
+/* fds: the links to channel, dialler and recorder. */
+int setup_egress(struct monitor *m, const int fds[3], const struct backend_door *door,
+		 struct bb_err *err);
+int setup_dialler(struct monitor *m, int egress_fd, struct bb_err *err);
+int setup_recorder(struct monitor *m, int writer_fd, struct bb_err *err);
+int setup_channel(struct monitor *m, const struct parts_guest *g, int egress_fd,
+		  struct bb_err *err);
 
 /* control.c */
 int control_start(struct monitor *m, struct bb_err *err);

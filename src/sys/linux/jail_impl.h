@@ -23,8 +23,16 @@
 
 #include "sys/jail.h"
 
+#ifndef MOUNT_ATTR_RDONLY
+#define MOUNT_ATTR_RDONLY 0x00000001
+#define MOUNT_ATTR_NOSUID 0x00000002
+#define MOUNT_ATTR_NODEV  0x00000004
+#define MOUNT_ATTR_NOEXEC 0x00000008
+#endif
+
 #define JAIL_MAP_MAX     128
 #define JAIL_CGROUPS_MAX 2
+#define JAIL_PATH_MAX    4096
 
 enum jail_id_mode {
 	JAIL_IDS_SINGLE, /* ordinary user: one uid, written by the child itself */
@@ -98,6 +106,12 @@ int jail_ids_enter_inner(const struct jail_ids *ids, const struct jail_plan *pla
 
 /* jail_mounts.c; child, in the set-up namespace. Afterwards "/" is the jail's root. */
 int jail_mounts_build(const struct jail_work *w, struct bb_err *err);
+/* flags: MOUNT_ATTR_*. */
+int jail_bind(const char *source, const char *at, uint64_t flags, bool is_recursive,
+	      struct bb_err *err);
+
+/* jail_proc.c; child, while the host's own /proc is still there. */
+int jail_mount_proc(const struct jail_work *w, const char *at, struct bb_err *err);
 
 /* jail_child.c; never returns. */
 _Noreturn void jail_child_run(struct jail_work *w);

@@ -21,41 +21,16 @@
 #include "base/cleanup.h"
 #include "sys/linux/jail_impl.h"
 
-#ifndef MOUNT_ATTR_RDONLY
-#define MOUNT_ATTR_RDONLY 0x00000001
-#define MOUNT_ATTR_NOSUID 0x00000002
-#define MOUNT_ATTR_NODEV  0x00000004
-#define MOUNT_ATTR_NOEXEC 0x00000008
-#endif
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000
 #endif
 
-#define ROOT_PATH_MAX 4096
 /* The base holds the JAIL_FILEs, which the agent may grow: this is their limit. */
 #define BASE_OPTIONS "size=16m,nr_inodes=4k,mode=0755"
 #define ROOT_OPTIONS "size=1m,nr_inodes=4k,mode=0755"
 
 #define TMPFS_BYTES_PER_INODE 8192
 #define TMPFS_INODES_MIN      4096
-
-/* Of /proc, what tells about or acts on the whole host. Missing ones are skipped. */
-struct proc_cover {
-	const char *path;
-	bool is_hidden; /* nothing to be seen; else read-only */
-};
-static const struct proc_cover proc_covers[] = {
-	{ "sys", false },         { "irq", false },          { "bus", false },
-	{ "fs", false },          { "acpi", true },          { "scsi", true },
-	{ "driver", true },       { "kcore", true },         { "keys", true },
-	{ "key-users", true },    { "kmsg", true },          { "sysrq-trigger", true },
-	{ "timer_list", true },   { "latency_stats", true }, { "kallsyms", true },
-	{ "interrupts", true },   { "sched_debug", true },   { "config.gz", true },
-	{ "mtrr", true },         { "slabinfo", true },      { "vmallocinfo", true },
-	{ "pagetypeinfo", true }, { "buddyinfo", true },     { "iomem", true },
-	{ "ioports", true },      { "modules", true },       { "swaps", true },
-	{ "partitions", true },   { "diskstats", true },
-};
 
 static int set_flags(const char *path, uint64_t flags, bool is_recursive, struct bb_err *err)
 {
@@ -74,7 +49,7 @@ static int set_flags(const char *path, uint64_t flags, bool is_recursive, struct
 /* Makes each parent of path, which starts with '/', mode 0755. Mostly they are there. */
 static int make_parents(const char *path, struct bb_err *err)
 {
-	char part[ROOT_PATH_MAX];
+	char part[JAIL_PATH_MAX];
 	size_t n = strlen(path);
 	const char *last = strrchr(path, '/');
 
@@ -125,23 +100,23 @@ static int make_empty_file(const char *path, struct bb_err *err)
 }
 
 /* The host's path as seen while building. */
-static int old_path(char dst[ROOT_PATH_MAX], const char *source, struct bb_err *err)
+static int old_path(char dst[JAIL_PATH_MAX], const char *source, struct bb_err *err)
 {
-	if (snprintf(dst, ROOT_PATH_MAX, "/old%s", source) >= ROOT_PATH_MAX)
+	if (snprintf(dst, JAIL_PATH_MAX, "/old%s", source) >= JAIL_PATH_MAX)
 		return bb_err_set(err, -ENAMETOOLONG, "path '%s' is too long", source);
 	return 0;
 }
 
 static bool is_dir_source(const char *source)
 {
-	char path[ROOT_PATH_MAX];
+	char path[JAIL_PATH_MAX];
 	struct stat st;
 
 	return old_path(path, source, NULL) == 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static int bind(const char *source, const char *at, uint64_t flags, bool is_recursive,
-		struct bb_err *err)
+int jail_bind(const char *source, const char *at, uint64_t flags, bool is_recursive,
+	      struct bb_err *err)
 {
 	if (mount(source, at, NULL, MS_BIND | (is_recursive ? MS_REC : 0), NULL) < 0)
 		return bb_err_errno(err, "bind of '%s'", source);
@@ -152,7 +127,7 @@ static int bind(const char *source, const char *at, uint64_t flags, bool is_recu
 static int make_place(const struct jail_work *w, size_t i, const char *root, struct bb_err *err)
 {
 	const struct jail_mount *m = &w->plan->mounts[i];
-	char at[ROOT_PATH_MAX];
+	char at[JAIL_PATH_MAX];
 	int r;
 
 	if (snprintf(at, sizeof(at), "%s%s", root, m->target) >= (int)sizeof(at))
@@ -216,73 +191,13 @@ static int mount_file(const struct jail_work *w, size_t i, const char *at, struc
 	if (fchown(fd, w->ids.agent_uid, w->ids.agent_gid) < 0 ||
 	    fchmod(fd, m->mode != 0 ? m->mode : 0644) < 0)
 		return bb_err_errno(err, "file '%s'", m->target);
-	return bind(path, at, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, false, err);
-}
-
-/* An agent's own servers may use ports below 1024: all addresses here are its own. */
-static void open_low_ports(const char *proc)
-{
-	char path[ROOT_PATH_MAX];
-	BB_AUTO_CLOSE int fd = -1;
-
-	if (snprintf(path, sizeof(path), "%s/sys/net/ipv4/ip_unprivileged_port_start", proc) >=
-	    (int)sizeof(path))
-		return;
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd >= 0)
-		(void)!write(fd, "0", 1); /* the transparent listeners say so when it is missing */
-}
-
-static int cover_proc(const char *proc, const struct proc_cover *cover, struct bb_err *err)
-{
-	char path[ROOT_PATH_MAX];
-	struct stat st;
-
-	if (snprintf(path, sizeof(path), "%s/%s", proc, cover->path) >= (int)sizeof(path))
-		return bb_err_set(err, -ENAMETOOLONG, "jail path '%s' is too long", proc);
-	if (lstat(path, &st) < 0)
-		return 0;
-	if (!cover->is_hidden)
-		return bind(path, path, MOUNT_ATTR_RDONLY, true, err);
-	if (S_ISREG(st.st_mode))
-		return bind("/old/dev/null", path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC, false,
-			    err);
-	if (mount("tmpfs", path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		  "size=4k,nr_inodes=2,mode=0555") < 0)
-		return bb_err_errno(err, "cover of '/proc/%s'", cover->path);
-	return 0;
-}
-
-/* The kernel gives a fresh proc only to whom an uncovered one is already visible; the host's is,
- * until it is detached. */
-static int mount_proc(const struct jail_work *w, const char *at, struct bb_err *err)
-{
-	unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-
-	if (mount("proc", at, "proc", flags, "hidepid=2") < 0 &&
-	    mount("proc", at, "proc", flags, NULL) < 0) {
-		if (errno == EPERM)
-			return bb_err_set(err, -EPERM,
-					  "a fresh /proc is refused: part of this system's own "
-					  "/proc is covered, as in a container; give the container "
-					  "an uncovered /proc or run bot-bottle outside of it");
-		return bb_err_errno(err, "proc");
-	}
-	if (w->plan->needs_loopback)
-		open_low_ports(at);
-	for (size_t i = 0; i < BB_ARRAY_LEN(proc_covers); i++) {
-		int r = cover_proc(at, &proc_covers[i], err);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return jail_bind(path, at, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, false, err);
 }
 
 static int mount_one(const struct jail_work *w, size_t i, struct bb_err *err)
 {
 	const struct jail_mount *m = &w->plan->mounts[i];
-	char at[ROOT_PATH_MAX], source[ROOT_PATH_MAX];
+	char at[JAIL_PATH_MAX], source[JAIL_PATH_MAX];
 	int r = make_place(w, i, "/newroot", err);
 
 	if (r < 0)
@@ -293,20 +208,22 @@ static int mount_one(const struct jail_work *w, size_t i, struct bb_err *err)
 		r = old_path(source, w->sources[i], err);
 		if (r < 0)
 			return r;
-		return bind(source, at, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-			    true, err);
+		return jail_bind(source, at,
+				 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, true,
+				 err);
 	case JAIL_BIND_DEV: /* a device on a read-only mount can be used, its inode not changed */
 		r = old_path(source, w->sources[i], err);
 		if (r < 0)
 			return r;
-		return bind(source, at, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
-			    false, err);
+		return jail_bind(source, at,
+				 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, false,
+				 err);
 	case JAIL_TMPFS:
 		return mount_tmpfs(w, m, at, err);
 	case JAIL_FILE:
 		return mount_file(w, i, at, err);
 	case JAIL_PROC:
-		return mount_proc(w, at, err);
+		return jail_mount_proc(w, at, err);
 	case JAIL_DEVPTS:
 		if (mount("devpts", at, "devpts", MS_NOSUID | MS_NOEXEC,
 			  "newinstance,ptmxmode=0666,mode=0620") < 0)
@@ -340,7 +257,7 @@ static size_t find_root(const struct jail_plan *plan)
 }
 
 /* Binds each layer of "a:b:c" and appends ":/layers/N". */
-static int bind_layers(char *list, char options[ROOT_PATH_MAX], struct bb_err *err)
+static int bind_layers(char *list, char options[JAIL_PATH_MAX], struct bb_err *err)
 {
 	char *rest = NULL;
 	size_t n = strlen(options);
@@ -348,7 +265,7 @@ static int bind_layers(char *list, char options[ROOT_PATH_MAX], struct bb_err *e
 
 	for (char *layer = strtok_r(list, ":", &rest); layer != NULL;
 	     layer = strtok_r(NULL, ":", &rest), i++) {
-		char path[ROOT_PATH_MAX], at[32];
+		char path[JAIL_PATH_MAX], at[32];
 		int r = old_path(path, layer, err);
 
 		if (r < 0)
@@ -356,12 +273,12 @@ static int bind_layers(char *list, char options[ROOT_PATH_MAX], struct bb_err *e
 		(void)snprintf(at, sizeof(at), "/layers/%d", i);
 		if (mkdir(at, 0755) < 0)
 			return bb_err_errno(err, "layer");
-		r = bind(path, at, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, false,
-			 err);
+		r = jail_bind(path, at, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+			      false, err);
 		if (r < 0)
 			return r;
-		n += (size_t)snprintf(options + n, ROOT_PATH_MAX - n, ":%s", at);
-		if (n >= ROOT_PATH_MAX)
+		n += (size_t)snprintf(options + n, JAIL_PATH_MAX - n, ":%s", at);
+		if (n >= JAIL_PATH_MAX)
 			return bb_err_set(err, -E2BIG, "too many layers");
 	}
 	return 0;
@@ -370,7 +287,7 @@ static int bind_layers(char *list, char options[ROOT_PATH_MAX], struct bb_err *e
 static int mount_root(const struct jail_work *w, struct bb_err *err)
 {
 	size_t root = find_root(w->plan);
-	char options[ROOT_PATH_MAX] = "lowerdir=/skel";
+	char options[JAIL_PATH_MAX] = "lowerdir=/skel";
 	BB_AUTO_FREE char *list = NULL;
 	int r;
 
