@@ -10,6 +10,7 @@
 #include "backend/backend.h"
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "cli/color.h"
 #include "cli/commands.h"
 #include "image/build.h"
 #include "manifest/manifest.h"
@@ -19,6 +20,7 @@ const char *const cli_word_kinds[CLI_NUM_WORDS] = {
 	[CLI_WORD_AGENT] = "agents",     [CLI_WORD_BOTTLE] = "bottles",
 	[CLI_WORD_ID] = "ids",           [CLI_WORD_AGENT_OR_ID] = "agents ids",
 	[CLI_WORD_BACKEND] = "backends", [CLI_WORD_IMAGE] = "images",
+	[CLI_WORD_COLOR] = "colors",
 };
 
 /* Names are checked when they are made; what else lies in a folder is not offered: a shell would
@@ -74,12 +76,18 @@ static void put_images(void)
 	(void)puts("host");
 }
 
+static void put_colors(void)
+{
+	for (size_t i = 0; i < CLI_NUM_COLORS; i++)
+		(void)puts(cli_color_names[i]);
+}
+
 static const struct {
 	const char *kind;
 	void (*put)(void);
 } kinds[] = {
-	{ "agents", put_agents },     { "bottles", put_bottles }, { "ids", put_ids },
-	{ "backends", put_backends }, { "images", put_images },
+	{ "agents", put_agents },       { "bottles", put_bottles }, { "ids", put_ids },
+	{ "backends", put_backends },   { "images", put_images },   { "colors", put_colors },
 };
 
 static int run_complete(const struct cli_args *args)
@@ -94,7 +102,7 @@ static int run_complete(const struct cli_args *args)
 const struct cli_command cli_complete = {
 	.name = "complete",
 	.operands = "KIND...",
-	.summary = "Print the names that a shell completes: agents, bottles, ids, backends, images",
+	.summary = "Print the names that a shell completes: agents, bottles, ids and others",
 	.operands_min = 1,
 	.operands_max = 8,
 	.is_hidden = true,

@@ -60,6 +60,7 @@ static int info_bottle(const char *identity)
 	put("backend", m->backend);
 	put("image", m->image);
 	put("label", m->label);
+	put("color", m->color);
 	put("copied in", m->cwd);
 	put("state", is_alive ? "alive" : "ended");
 	if (is_alive)

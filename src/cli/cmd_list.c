@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "cli/color.h"
 #include "cli/commands.h"
 #include "cli/control.h"
 #include "cli/out.h"
@@ -64,11 +65,13 @@ static const char *backend_text(const struct row *row)
 static void print_text(const struct row *row)
 {
 	char started[BB_CLOCK_UTC_MAX];
+	bool is_colored = cli_color_is_wanted(stdout);
 
 	bb_clock_format_utc((int64_t)row->meta->started_at, 0, started);
-	(void)printf("%-28s %-10s %-28s %.19sZ", row->meta->identity, state_word(row),
-		     backend_text(row), started);
-	if (row->meta->label != NULL)
+	(void)printf("%s%-28s%s %-10s %-28s %.19sZ", cli_color_begin(row->meta->color, is_colored),
+		     row->meta->identity, cli_color_end(row->meta->color, is_colored),
+		     state_word(row), backend_text(row), started);
+	if (row->meta->label != NULL && strcmp(row->meta->label, row->meta->identity) != 0)
 		(void)printf("  label %s", row->meta->label);
 	if (!row->is_alive)
 		(void)printf("  exit %d%s", row->meta->exit_code,
@@ -100,6 +103,7 @@ static void print_json(const struct row *row)
 	json_member("backend_note", backend_text(row));
 	json_member("image", m->image);
 	json_member("label", m->label);
+	json_member("color", m->color);
 	json_member("cwd", m->cwd);
 	(void)printf(",\"started_at\":%" PRIu64 ",\"headless\":%s,\"attached\":%s", m->started_at,
 		     m->is_headless ? "true" : "false",

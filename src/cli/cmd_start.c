@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "cli/choose.h"
 #include "cli/cmd_image.h"
 #include "cli/commands.h"
 #include "cli/config.h"
@@ -31,12 +32,15 @@ static const struct cli_option options[] = {
 	{ "prompt-file", 0, CLI_VALUE, "FILE", CLI_WORD_FILE,
 	  "the task from a file, or - for stdin" },
 	{ "label", 0, CLI_VALUE, "NAME", CLI_WORD_ANY,
-	  "a name of your own; one living bottle has it" },
+	  "the bottle's name; one living bottle has it" },
+	{ "color", 0, CLI_VALUE, "COLOR", CLI_WORD_COLOR,
+	  "of the name in lists: red, green, yellow, blue, magenta or cyan" },
 	{ "yes", 'y', CLI_FLAG, NULL, CLI_WORD_ANY, "start without asking" },
 	{ "dry-run", 0, CLI_FLAG, NULL, CLI_WORD_ANY, "print the effective policy, touch nothing" },
 };
 
 static const struct cli_example examples[] = {
+	{ "bot-bottle start", "choose the agent and the rest on the terminal" },
 	{ "bot-bottle start implementer --cwd",
 	  "work on a copy of this directory, in your terminal" },
 	{ "bot-bottle start implementer --cwd --headless --prompt 'make the tests pass'",
@@ -170,7 +174,7 @@ static int run_bottle(const struct cli_config *c, const struct cli_bottle *b)
 	return cli_outcome(control, b->identity, &result);
 }
 
-static int run_start(const struct cli_args *args)
+static int start(const struct cli_args *args)
 {
 	BB_AUTO(cli_config) struct cli_config *c = NULL;
 	struct cli_bottle b = { 0 };
@@ -199,18 +203,31 @@ static int run_start(const struct cli_args *args)
 	return code;
 }
 
+static int run_start(const struct cli_args *args)
+{
+	struct cli_choice choice = { 0 };
+	struct bb_err err = { 0 };
+	int code;
+
+	code = cli_choose(args, &choice, &err) < 0 ? cli_out_fail(&err) : start(&choice.args);
+	cli_choice_done(&choice);
+	return code;
+}
+
 const struct cli_command cli_start = {
 	.name = "start",
-	.operands = "AGENT [-- COMMAND...]",
+	.operands = "[AGENT] [-- COMMAND...]",
 	.summary = "Start an agent in a bottle of its own",
 	.about =
 		"Shows the effective policy and asks, starts the bottle, runs the agent in it and "
 		"ends the\nbottle with the agent. A workspace copied in with --cwd is kept when it "
 		"was changed; the\ncommand that fetches it is printed. With '-- COMMAND' that "
-		"command runs instead of the agent.",
+		"command runs instead of the agent.\n\n"
+		"Without AGENT, on a terminal, it asks which agent, in which bottles, under which "
+		"name "
+		"and color\nand on which backend, and says how to get the same without questions.",
 	CLI_OPTIONS(options),
 	CLI_EXAMPLES(examples),
-	.operands_min = 1,
 	.operands_max = 1,
 	.word = CLI_WORD_AGENT,
 	.takes_rest = true,

@@ -32,9 +32,10 @@ enum cli_word {
 	CLI_WORD_FILE,
 	CLI_WORD_DIR,
 	CLI_WORD_PLACE, /* ID:PATH, or a path of this host */
+	CLI_WORD_COLOR,
 	CLI_WORD_COMMAND,
 };
-#define CLI_NUM_WORDS 10
+#define CLI_NUM_WORDS 12
 
 /* What `bot-bottle complete` is asked for such a word; NULL: not a name of ours. */
 extern const char *const cli_word_kinds[CLI_NUM_WORDS];

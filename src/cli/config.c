@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/table.h"
 #include "base/text.h"
+#include "cli/color.h"
 #include "cli/workspace.h"
 #include "store/store.h"
 
@@ -411,6 +412,27 @@ static int choose_label(struct cli_config *c, const struct cli_args *args, struc
 	return store_check_label(c->label, err);
 }
 
+static int choose_color(struct cli_config *c, const struct cli_args *args, struct bb_err *err)
+{
+	const char *want = cli_args_get(args, "color");
+	const char *near;
+	int index;
+
+	if (want == NULL)
+		return 0;
+	index = cli_color_find(want);
+	if (index >= 0) {
+		c->color = cli_color_names[index];
+		return 0;
+	}
+	near = bb_table_suggest(cli_color_names, CLI_NUM_COLORS, bb_view_str(want));
+	return bb_err_set(err, BB_E_USAGE,
+			  "'%s' is not a color%s%s%s; there are red, green, yellow, blue, magenta "
+			  "and cyan",
+			  BB_ESCAPED(bb_view_str(want)), near != NULL ? "; did you mean '" : "",
+			  near != NULL ? near : "", near != NULL ? "'?" : "");
+}
+
 int cli_config_load(const struct cli_args *args, bool may_lack_tokens, struct cli_config **ret,
 		    struct bb_err *err)
 {
@@ -445,6 +467,8 @@ int cli_config_load(const struct cli_args *args, bool may_lack_tokens, struct cl
 		r = build_env(c, err);
 	if (r == 0)
 		r = choose_label(c, args, err);
+	if (r == 0)
+		r = choose_color(c, args, err);
 	if (r < 0)
 		return r;
 	assert(c->bottle != NULL && c->provider != NULL);

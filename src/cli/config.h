@@ -34,6 +34,7 @@ struct cli_config {
 	char **argv; /* the main session's command line; borrowed from plan or the command line */
 	const char *guest_cwd;
 	const char *label; /* NULL: none */
+	const char *color; /* of the label in lists: a name of cli/color.h; NULL: none */
 	bool is_headless;
 	bool may_lack_tokens;
 };

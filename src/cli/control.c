@@ -60,11 +60,11 @@ char *cli_control_resolve(const char *name, struct bb_err *err)
 	if (all == NULL)
 		return NULL;
 	for (i = 0; all[i] != NULL; i++)
-		if (strcmp(all[i], name) == 0)
-			return strdup(name);
-	for (i = 0; all[i] != NULL; i++)
 		if (has_label(all[i], name))
 			return strdup(all[i]);
+	for (i = 0; all[i] != NULL; i++)
+		if (strcmp(all[i], name) == 0)
+			return strdup(name);
 	near = bb_table_suggest((const char *const *)all, i, bb_view_str(name));
 	if (near != NULL)
 		(void)bb_err_set(err, BB_E_USAGE, "there is no bottle '%s'; did you mean '%s'?",

@@ -55,7 +55,7 @@ int cli_control_stop(struct cli_control *c, int timeout_ms, struct bb_err *err);
 /* Waits until the bottle has ended; -EINTR when interrupted, BB_E_PART when the monitor is gone. */
 int cli_control_wait_end(struct cli_control *c, int timeout_ms, struct bb_err *err);
 
-/* Finds a bottle by identity or by the label of a living one. Heap; NULL with err set. */
+/* Finds a bottle by the label of a living one, else by identity. Heap; NULL with err set. */
 char *cli_control_resolve(const char *name, struct bb_err *err);
 
 #endif

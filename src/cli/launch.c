@@ -130,6 +130,7 @@ static int encode_plan(const struct cli_config *c, const char *identity, struct 
 	plan.backend = (char *)(uintptr_t)c->backend;
 	plan.image = (char *)(uintptr_t)c->image;
 	plan.label = (char *)(uintptr_t)c->label;
+	plan.color = (char *)(uintptr_t)c->color;
 	plan.cwd = c->cwd;
 	plan.resources = c->resources;
 	plan.policy = bb_buf_peek(&policy);
@@ -297,7 +298,7 @@ int cli_launch(const struct cli_config *config, struct cli_bottle *ret, struct b
 	l->config = config;
 	l->report = -1;
 	l->monitor.pidfd = -1;
-	b.identity = store_new_identity(config->agent->name, err);
+	b.identity = store_choose_identity(config->agent->name, config->label, err);
 	if (b.identity == NULL)
 		return err != NULL ? err->code : -ENOMEM;
 	r = start_monitor(l, err);

@@ -23,13 +23,13 @@ bool store_is_slug(const char *s)
 }
 
 /* 36^5 are 60 million: a clash is unlikely, and store_claim() refuses it. */
-char *store_new_identity(const char *agent, struct bb_err *err)
+char *store_new_identity(const char *stem, struct bb_err *err)
 {
 	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
 	char suffix[SUFFIX_LEN + 1] = { 0 };
 	uint8_t raw[SUFFIX_LEN * 4];
 	BB_AUTO_FREE char *id = NULL;
-	int stem = STORE_SLUG_MAX - SUFFIX_LEN - 1;
+	int stem_max = STORE_SLUG_MAX - SUFFIX_LEN - 1;
 
 	if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw)) {
 		bb_err_errno(err, "cannot get random bytes");
@@ -41,7 +41,7 @@ char *store_new_identity(const char *agent, struct bb_err *err)
 		memcpy(&v, raw + i * 4, 4);
 		suffix[i] = digits[v % 36];
 	}
-	id = bb_text_printf("%.*s-%s", stem, agent, suffix);
+	id = bb_text_printf("%.*s-%s", stem_max, stem, suffix);
 	if (id == NULL) {
 		bb_err_set(err, -ENOMEM, "out of memory");
 		return NULL;
@@ -50,7 +50,7 @@ char *store_new_identity(const char *agent, struct bb_err *err)
 		bb_err_set(err, BB_E_USAGE,
 			   "agent name '%s' cannot name a bottle; use a-z, 0-9 and '-', a letter "
 			   "first",
-			   BB_ESCAPED(bb_view_str(agent)));
+			   BB_ESCAPED(bb_view_str(stem)));
 		return NULL;
 	}
 	return bb_take_ptr(&id);

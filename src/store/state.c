@@ -161,8 +161,11 @@ int store_check_label(const char *label, struct bb_err *err)
 	for (size_t i = 0; names[i] != NULL; i++) {
 		BB_AUTO(store_meta) struct store_meta *m = NULL;
 
-		if (!store_is_alive(names[i]) || store_meta_read(names[i], &m, NULL) < 0 ||
-		    m->label == NULL || strcmp(m->label, label) != 0)
+		if (!store_is_alive(names[i]))
+			continue;
+		if (strcmp(names[i], label) != 0 &&
+		    (store_meta_read(names[i], &m, NULL) < 0 || m->label == NULL ||
+		     strcmp(m->label, label) != 0))
 			continue;
 		return bb_err_set(err, -EEXIST,
 				  "label '%s' is in use by bottle '%s'; end that one (bot-bottle "
@@ -170,6 +173,20 @@ int store_check_label(const char *label, struct bb_err *err)
 				  label, names[i], names[i]);
 	}
 	return 0;
+}
+
+char *store_choose_identity(const char *agent, const char *label, struct bb_err *err)
+{
+	BB_AUTO_FREE char *dir = NULL;
+
+	if (label == NULL)
+		return store_new_identity(agent, err);
+	dir = store_state_dir(label, err);
+	if (dir == NULL)
+		return NULL;
+	if (access(dir, F_OK) == 0)
+		return store_new_identity(label, err);
+	return strdup(label);
 }
 
 /* The run directory, and the note where it is. */

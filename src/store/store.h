@@ -33,8 +33,11 @@ char *store_run_dir(const char *identity, struct bb_err *err);
 
 /* Identities and labels: ^[a-z][a-z0-9-]*$, at most STORE_SLUG_MAX. */
 bool store_is_slug(const char *s);
-/* "<agent>-<5 base36>", fresh. */
-char *store_new_identity(const char *agent, struct bb_err *err);
+/* "<stem>-<5 base36>", fresh; a stem that is too long is cut. */
+char *store_new_identity(const char *stem, struct bb_err *err);
+/* What a new bottle is called: its label (may be NULL) as it is; when an ended bottle is still kept
+ * under that name, the label with a fresh suffix; without a label the agent with one. */
+char *store_choose_identity(const char *agent, const char *label, struct bb_err *err);
 
 /* metadata.json of a bottle. Strings owned; unknown members are kept by nobody: one writer, one
  * version. */
@@ -61,8 +64,8 @@ void store_meta_free(struct store_meta *m);
  * sentence names it. Undone on failure.
  */
 int store_claim(const struct store_meta *m, int *ret_lock, struct bb_err *err);
-/* -EEXIST with a sentence when a living bottle has this label: for an early word to the operator;
- * store_claim() decides. */
+/* -EEXIST with a sentence when a living bottle has this label or is called so: for an early word to
+ * the operator; store_claim() decides. */
 int store_check_label(const char *label, struct bb_err *err);
 
 /* Creates state/<identity> (0700) exclusively; -EEXIST when it is there. store_claim() accepts an

@@ -81,6 +81,49 @@ static void a_label_is_free_again_when_its_bottle_ends(void **state)
 	close(lock_b);
 }
 
+static void a_bottle_is_called_as_its_label_while_that_is_free(void **state)
+{
+	struct store_meta m = meta_of(name_label, name_label);
+	struct bb_err err = { 0 };
+	char *id = store_choose_identity(name_agent, name_label, &err);
+	int lock = -1;
+
+	(void)state;
+	assert_non_null(id);
+	assert_string_equal(id, name_label);
+	free(id);
+	assert_int_equal(store_claim(&m, &lock, &err), 0);
+	assert_error(store_check_label(name_label, &err), -EEXIST, err);
+	close(lock);
+	/* The ended one is kept under the name: nothing of it is touched. */
+	assert_int_equal(store_check_label(name_label, &err), 0);
+	id = store_choose_identity(name_agent, name_label, &err);
+	assert_non_null(id);
+	assert_int_equal(strlen(id), strlen(name_label) + 6);
+	assert_memory_equal(id, "work-", 5);
+	free(id);
+	id = store_choose_identity(name_agent, NULL, &err);
+	assert_non_null(id);
+	assert_memory_equal(id, "dev-", 4);
+	free(id);
+	assert_null(store_choose_identity(name_agent, "../x", &err));
+	assert_true(err.msg[0] != '\0');
+}
+
+/* A label that is another living bottle's identity would name two. */
+static void a_living_identity_is_no_label(void **state)
+{
+	struct store_meta m = meta_of(name_a, NULL);
+	struct bb_err err = { 0 };
+	int lock = -1;
+
+	(void)state;
+	assert_int_equal(store_claim(&m, &lock, &err), 0);
+	assert_error(store_check_label(name_a, &err), -EEXIST, err);
+	close(lock);
+	assert_int_equal(store_check_label(name_a, &err), 0);
+}
+
 static void asking_does_not_disturb_a_start(void **state)
 {
 	struct store_meta m = meta_of(name_a, NULL);
@@ -193,6 +236,8 @@ int main(void)
 		WITH_HOME(a_bottle_lives_as_long_as_its_lock),
 		WITH_HOME(an_identity_is_used_once),
 		WITH_HOME(a_label_is_free_again_when_its_bottle_ends),
+		WITH_HOME(a_bottle_is_called_as_its_label_while_that_is_free),
+		WITH_HOME(a_living_identity_is_no_label),
 		WITH_HOME(asking_does_not_disturb_a_start),
 		WITH_HOME(a_killed_monitor_is_noticed_by_the_next_command),
 		WITH_HOME(a_launch_that_was_killed_leaves_nothing),
