@@ -54,7 +54,9 @@ int bb_path_read(const char *path, int nofollow, struct bb_buf *b, struct bb_err
 	return 0;
 }
 
-int bb_path_write_atomic(const char *path, const void *p, size_t n, mode_t mode, struct bb_err *err)
+/* A file beside path, whole and on the disk; *ret_temp is its name. */
+static int write_beside(const char *path, const void *p, size_t n, mode_t mode, char **ret_temp,
+			struct bb_err *err)
 {
 	BB_AUTO_FREE char *temp = bb_text_printf("%s.new.%ld", path, (long)getpid());
 	BB_AUTO_CLOSE int fd = -1;
@@ -68,13 +70,39 @@ int bb_path_write_atomic(const char *path, const void *p, size_t n, mode_t mode,
 	r = bb_fd_write_all(fd, p, n);
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
-	if (r == 0 && rename(temp, path) < 0)
-		r = -errno;
 	if (r < 0) {
-		(void)unlink(temp);
+		(void)unlink(temp); /* the write's error is the news */
 		return bb_err_set(err, r, "cannot write '%s': %s", path, bb_err_name(r));
 	}
+	*ret_temp = bb_take_ptr(&temp);
 	return 0;
+}
+
+int bb_path_write_atomic(const char *path, const void *p, size_t n, mode_t mode, struct bb_err *err)
+{
+	BB_AUTO_FREE char *temp = NULL;
+	int r = write_beside(path, p, n, mode, &temp, err);
+
+	if (r == 0 && rename(temp, path) < 0) {
+		r = bb_err_errno(err, "cannot write '%s'", path);
+		(void)unlink(temp); /* the rename's error is the news */
+	}
+	return r;
+}
+
+int bb_path_write_new(const char *path, const void *p, size_t n, mode_t mode, struct bb_err *err)
+{
+	BB_AUTO_FREE char *temp = NULL;
+	int r = write_beside(path, p, n, mode, &temp, err);
+
+	if (r < 0)
+		return r;
+	/* link() is the one way to a whole file that is refused where a name is taken. */
+	if (link(temp, path) < 0)
+		r = errno == EEXIST ? bb_err_set(err, -EEXIST, "'%s' exists already", path)
+				    : bb_err_errno(err, "cannot write '%s'", path);
+	(void)unlink(temp); /* the link's error is the news */
+	return r;
 }
 
 static int remove_at(int dirfd, const char *name, dev_t dev, int depth)

@@ -17,6 +17,9 @@ int bb_path_read(const char *path, int nofollow, struct bb_buf *b, struct bb_err
 /* Writes beside, fsyncs, renames over: readers see the old or the new content. */
 int bb_path_write_atomic(const char *path, const void *p, size_t n, mode_t mode,
 			 struct bb_err *err);
+/* The same, but -EEXIST when there is something of that name, whatever it is: nothing is replaced.
+ */
+int bb_path_write_new(const char *path, const void *p, size_t n, mode_t mode, struct bb_err *err);
 /* Removes a tree; symlinks are removed, not followed; file systems are not crossed. Missing:
  * success. */
 int bb_path_remove_tree(const char *path, struct bb_err *err);

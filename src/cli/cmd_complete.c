@@ -12,15 +12,17 @@
 #include "base/text.h"
 #include "cli/color.h"
 #include "cli/commands.h"
+#include "cli/init_text.h"
 #include "image/build.h"
 #include "manifest/manifest.h"
+#include "provider/provider.h"
 #include "store/store.h"
 
 const char *const cli_word_kinds[CLI_NUM_WORDS] = {
 	[CLI_WORD_AGENT] = "agents",     [CLI_WORD_BOTTLE] = "bottles",
 	[CLI_WORD_ID] = "ids",           [CLI_WORD_AGENT_OR_ID] = "agents ids",
 	[CLI_WORD_BACKEND] = "backends", [CLI_WORD_IMAGE] = "images",
-	[CLI_WORD_COLOR] = "colors",
+	[CLI_WORD_COLOR] = "colors",     [CLI_WORD_PROVIDER] = "providers",
 };
 
 /* Names are checked when they are made; what else lies in a folder is not offered: a shell would
@@ -82,12 +84,19 @@ static void put_colors(void)
 		(void)puts(cli_color_names[i]);
 }
 
+static void put_providers(void)
+{
+	put_all(provider_names());
+	(void)puts(CLI_INIT_SHELL);
+}
+
 static const struct {
 	const char *kind;
 	void (*put)(void);
 } kinds[] = {
 	{ "agents", put_agents },       { "bottles", put_bottles }, { "ids", put_ids },
 	{ "backends", put_backends },   { "images", put_images },   { "colors", put_colors },
+	{ "providers", put_providers },
 };
 
 static int run_complete(const struct cli_args *args)

@@ -33,9 +33,10 @@ enum cli_word {
 	CLI_WORD_DIR,
 	CLI_WORD_PLACE, /* ID:PATH, or a path of this host */
 	CLI_WORD_COLOR,
+	CLI_WORD_PROVIDER,
 	CLI_WORD_COMMAND,
 };
-#define CLI_NUM_WORDS 12
+#define CLI_NUM_WORDS 13
 
 /* What `bot-bottle complete` is asked for such a word; NULL: not a name of ours. */
 extern const char *const cli_word_kinds[CLI_NUM_WORDS];

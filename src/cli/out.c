@@ -13,6 +13,8 @@
 #include "cli/command.h"
 #include "term/term.h"
 
+#define WRAP_AT 78 /* columns of a text that we break ourselves */
+
 static bool is_step_drawn;
 
 static void clear_step(void)
@@ -86,6 +88,37 @@ int cli_out_ask(const char *question, struct bb_err *err)
 	if (n < 0)
 		return bb_err_errno(err, "cannot read the answer");
 	return n > 0 && (answer[0] == 'y' || answer[0] == 'Y') ? 1 : 0;
+}
+
+char *cli_out_wrapped(const char *text, unsigned indent)
+{
+	BB_AUTO_BUF struct bb_buf out = { 0 };
+	size_t column = 0;
+
+	bb_buf_init(&out, 65536);
+	while (*text != '\0') {
+		size_t gap = strspn(text, " "), n = strcspn(text + gap, " \n");
+		int r = 0;
+
+		if (column + gap + n > WRAP_AT && column > indent) {
+			r = bb_buf_printf(&out, "\n%*s", (int)indent, "");
+			column = indent;
+		} else {
+			r = bb_buf_append(&out, text, gap);
+			column += gap;
+		}
+		if (r < 0 || bb_buf_append(&out, text + gap, n) < 0)
+			return NULL;
+		column += n;
+		text += gap + n;
+		if (*text == '\n') {
+			if (bb_buf_append_byte(&out, '\n') < 0)
+				return NULL;
+			column = 0;
+			text++;
+		}
+	}
+	return bb_buf_dup_str(&out);
 }
 
 void cli_out_json_string(const char *s)

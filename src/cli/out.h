@@ -19,6 +19,10 @@ void cli_out_step(const char *text);
 /* y/N on /dev/tty. 1 yes, 0 no (also at an empty line or end of file), negative: no terminal. */
 int cli_out_ask(const char *question, struct bb_err *err);
 
+/* The text broken at words into lines of at most 78 bytes, each new one indented. Heap; NULL: out
+ * of memory. */
+char *cli_out_wrapped(const char *text, unsigned indent);
+
 /* JSON string with quotes, everything but printable ASCII escaped. */
 void cli_out_json_string(const char *s);
 

@@ -23,8 +23,6 @@ static const struct {
 } elsewhere[] = {
 	{ "resume", "is not built yet; 'bot-bottle start' begins anew" },
 	{ "commit", "is not built yet" },
-	{ "init", "is not built yet; copy a file of the examples to ~/.bot-bottle" },
-	{ "edit", "is not built yet; open the file below ~/.bot-bottle in an editor" },
 	{ "supervise", "is not built yet" },
 	{ "dashboard", "is not built yet" },
 	{ "build", "is 'bot-bottle image build NAME' here" },

@@ -20,6 +20,15 @@ const struct provider *provider_find(const char *name)
 	return NULL;
 }
 
+const char *const *provider_names(void)
+{
+	static const char *names[BB_ARRAY_LEN(providers) + 1];
+
+	for (size_t i = 0; i < BB_ARRAY_LEN(providers); i++)
+		names[i] = providers[i]->name;
+	return names;
+}
+
 bool provider_is_planned(const char *name)
 {
 	for (size_t i = 0; planned[i] != NULL; i++)
@@ -99,11 +108,18 @@ struct policy_route *provider_add_route(struct provider_plan *plan, const char *
 int provider_add_match(struct policy_route *route, const char *method, const char *path,
 		       bool is_prefix)
 {
-	struct policy_match *match = policy_match_add(route);
+	struct policy_match *grown =
+		reallocarray(route->matches, route->match_count + 1, sizeof(*grown));
+	struct policy_match *match;
 
-	if (match == NULL ||
-	    policy_value_add(&match->paths, is_prefix ? POLICY_PREFIX : POLICY_EXACT, NULL, path) ==
-		    NULL)
+	if (grown == NULL)
+		return -ENOMEM;
+	route->matches = grown;
+	match = &grown[route->match_count++];
+	memset(match, 0, sizeof(*match));
+	match->path = strdup(path);
+	match->is_prefix = is_prefix;
+	if (match->path == NULL)
 		return -ENOMEM;
 	return bb_strv_push(&match->methods, strdup(method));
 }

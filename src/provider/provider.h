@@ -57,6 +57,8 @@ struct provider {
 
 /* NULL name: the plain provider, a login shell in the image "base". Unknown: NULL. */
 const struct provider *provider_find(const char *name);
+/* Names for agent_provider.template, NULL-terminated; the plain one is not among them. */
+const char *const *provider_names(void);
 /* One of the original that is not built. */
 bool provider_is_planned(const char *name);
 

@@ -49,6 +49,29 @@ static void write_atomic_replaces_and_read_is_bounded(void **state)
 	bb_buf_done(&b);
 }
 
+static void write_new_replaces_nothing(void **state)
+{
+	BB_AUTO_FREE char *dir = below(state, "fresh");
+	BB_AUTO_FREE char *path = below(state, "fresh/new");
+	BB_AUTO_FREE char *link = below(state, "fresh/link");
+	struct bb_err err = { 0 };
+	BB_AUTO_BUF struct bb_buf b = { 0 };
+
+	bb_buf_init(&b, 64);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_int_equal(bb_path_write_new(path, "one", 3, 0600, &err), 0);
+	assert_error(bb_path_write_new(path, "two", 3, 0600, &err), -EEXIST, err);
+	assert_int_equal(bb_path_read(path, 1, &b, &err), 0);
+	assert_memory_equal(bb_buf_peek(&b).p, "one", 3);
+	/* A name that is a link which leads nowhere is taken, too. */
+	assert_int_equal(symlink("nowhere", link), 0);
+	assert_error(bb_path_write_new(link, "two", 3, 0600, &err), -EEXIST, err);
+	/* No temporary file stays beside them. */
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 static void read_refuses_links_and_directories(void **state)
 {
 	BB_AUTO_FREE char *link = below(state, "link");
@@ -84,6 +107,7 @@ static void remove_tree_does_not_follow_links(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(write_new_replaces_nothing),
 		cmocka_unit_test(write_atomic_replaces_and_read_is_bounded),
 		cmocka_unit_test(read_refuses_links_and_directories),
 		cmocka_unit_test(remove_tree_does_not_follow_links),
