@@ -69,9 +69,15 @@
 #define LIMIT_DIALS                   128  /* names being resolved or connected at a time */
 #define LIMIT_ROUTES                  1024 /* routes of a policy */
 #define LIMIT_ROUTE_PORTS             16   /* ports of a route */
-#define LIMIT_ROUTE_MATCHES           64   /* path rules of a route */
-#define LIMIT_MATCH_METHODS           16   /* methods of a path rule */
-#define LIMIT_MATCH_PATH              1024 /* bytes of a path rule */
+#define LIMIT_ROUTE_MATCHES           64   /* alternatives of a route */
+#define LIMIT_MATCH_METHODS           16   /* methods of an alternative */
+#define LIMIT_MATCH_PATHS             32   /* paths of an alternative */
+#define LIMIT_MATCH_FIELDS            16   /* headers, and query parameters, of an alternative */
+#define LIMIT_MATCH_TEXT              1024 /* bytes of a path, value or regex of a rule */
+#define LIMIT_MATCH_NAME              64   /* bytes of the name of a header or parameter */
+#define LIMIT_REGEX_STATES            512  /* rows of a regex' table: what the guest walks in */
+/* Bytes of the tables of all regexes of a policy: egress and dialler hold them. */
+#define LIMIT_POLICY_REGEXES (1024 * 1024)
 
 /* Recorder and logs. */
 #define LIMIT_AUDIT_RECORD 8192               /* bytes of one record */

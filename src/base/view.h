@@ -12,6 +12,11 @@ struct bb_view {
 	size_t n;
 };
 
+/* A name with its value: a field of a message. */
+struct bb_field {
+	struct bb_view name, value;
+};
+
 /* For printf("%.*s"): the bytes must have been escaped or be known to be plain. */
 #define BB_VIEW_ARG(v) (int)(v).n, (const char *)(v).p
 

@@ -118,44 +118,6 @@ static void put_env(FILE *to, const struct cli_config *c)
 		put_own_env(to, c->plan->env, i);
 }
 
-static void put_ports(FILE *to, const char *key, const uint16_t *ports, size_t count)
-{
-	if (count == 0)
-		return;
-	(void)fprintf(to, "      %s: [", key);
-	for (size_t i = 0; i < count; i++)
-		(void)fprintf(to, "%s%u", i > 0 ? ", " : "", (unsigned)ports[i]);
-	(void)fputs("]\n", to);
-}
-
-static void put_match(FILE *to, const struct policy_match *m)
-{
-	(void)fputs("        - ", to);
-	for (size_t i = 0; m->methods != NULL && m->methods[i] != NULL; i++)
-		(void)fprintf(to, "%s%s", i > 0 ? "," : "", m->methods[i]);
-	if (m->methods == NULL)
-		(void)fputs("ANY", to);
-	(void)fprintf(to, " %s%s\n", m->path != NULL ? m->path : "/",
-		      m->path == NULL || m->is_prefix ? " (and below)" : "");
-}
-
-static void put_route(FILE *to, const struct policy_route *r)
-{
-	(void)fprintf(to, "    - host: %s%s%s%s  # %s\n", r->is_wildcard ? "\"*." : "", r->host,
-		      r->is_wildcard ? "\"" : "", "", r->origin);
-	put_ports(to, "ports", r->tls_ports, r->tls_port_count);
-	put_ports(to, "plain_ports", r->plain_ports, r->plain_port_count);
-	if (r->auth == POLICY_AUTH_BEARER)
-		(void)fprintf(to, "      auth: {scheme: Bearer, token_ref: %s}\n", r->token_ref);
-	if (r->auth == POLICY_AUTH_HEADER)
-		(void)fprintf(to, "      auth: {header: %s, token_ref: %s}\n", r->auth_header,
-			      r->token_ref);
-	if (r->match_count > 0)
-		(void)fputs("      only:\n", to);
-	for (size_t i = 0; i < r->match_count; i++)
-		put_match(to, &r->matches[i]);
-}
-
 static void put_command(FILE *to, const struct cli_config *c)
 {
 	(void)fputs("command: [", to);
@@ -178,6 +140,7 @@ void cli_config_print(const struct cli_config *c, FILE *to)
 	const char *shared = strcmp(c->backend, "namespace") == 0 ? ", shared kernel" : "";
 	BB_AUTO_FREE char *from_bottle = bottle_text(c->bottle);
 	BB_AUTO_FREE char *from = bb_text_printf("%s%s", c->backend_from, shared);
+	BB_AUTO_BUF struct bb_buf routes = { 0 };
 
 	put_line(to, "agent", c->agent->name, c->agent->file);
 	put_line(to, "bottle", c->bottle->name, from_bottle != NULL ? from_bottle : "");
@@ -194,8 +157,11 @@ void cli_config_print(const struct cli_config *c, FILE *to)
 	put_env(to, c);
 	(void)fprintf(to, "egress:\n  log: %u\n  routes:%s\n", c->bottle->log,
 		      c->policy->route_count == 0 ? " []  # nothing can be reached" : "");
+	bb_buf_init(&routes, SIZE_MAX / 8);
 	for (size_t i = 0; i < c->policy->route_count; i++)
-		put_route(to, &c->policy->routes[i]);
+		if (policy_put_yaml(&c->policy->routes[i], 4, &routes) < 0)
+			(void)fputs("# the routes cannot be shown: out of memory\n", to);
+	(void)fwrite(bb_buf_peek(&routes).p, 1, bb_buf_size(&routes), to);
 	for (size_t i = 0; c->notes != NULL && c->notes[i] != NULL; i++)
 		(void)fprintf(to, "# note: %s\n", c->notes[i]);
 	(void)fputs("# note: bytes to allowed hosts are not scanned\n", to);

@@ -107,7 +107,7 @@ static int parse_fields(struct bb_view in, struct http_head *h, struct bb_err *e
 {
 	for (;;) {
 		struct bb_view line = next_line(&in);
-		struct http_field *f = &h->fields[h->field_count];
+		struct bb_field *f = &h->fields[h->field_count];
 		const uint8_t *colon;
 
 		if (line.n == 0)
@@ -136,7 +136,7 @@ static int parse_fields(struct bb_view in, struct http_head *h, struct bb_err *e
 	return 0;
 }
 
-const struct http_field *http_find(const struct http_head *h, const char *name)
+const struct bb_field *http_find(const struct http_head *h, const char *name)
 {
 	for (size_t i = 0; i < h->field_count; i++)
 		if (bb_view_ieq_str(h->fields[i].name, name))
@@ -145,10 +145,10 @@ const struct http_field *http_find(const struct http_head *h, const char *name)
 }
 
 /* The only field of that name: 1 found, 0 absent, -EPROTO when there are several. */
-static int find_only(const struct http_head *h, const char *name, const struct http_field **ret,
+static int find_only(const struct http_head *h, const char *name, const struct bb_field **ret,
 		     struct bb_err *err)
 {
-	const struct http_field *found = NULL;
+	const struct bb_field *found = NULL;
 
 	for (size_t i = 0; i < h->field_count; i++) {
 		if (!bb_view_ieq_str(h->fields[i].name, name))
@@ -163,7 +163,7 @@ static int find_only(const struct http_head *h, const char *name, const struct h
 
 static int read_framing(struct http_head *h, struct bb_err *err)
 {
-	const struct http_field *length = NULL, *coding = NULL;
+	const struct bb_field *length = NULL, *coding = NULL;
 	int has_length = find_only(h, "Content-Length", &length, err);
 	int has_coding =
 		has_length < 0 ? has_length : find_only(h, "Transfer-Encoding", &coding, err);
@@ -208,7 +208,7 @@ static void read_connection(struct http_head *h)
 
 static int read_host(struct http_head *h, struct bb_err *err)
 {
-	const struct http_field *host;
+	const struct bb_field *host;
 	int r = find_only(h, "Host", &host, err);
 
 	if (r < 0)
@@ -221,7 +221,7 @@ static int read_host(struct http_head *h, struct bb_err *err)
 
 static int read_expect(struct http_head *h, struct bb_err *err)
 {
-	const struct http_field *expect;
+	const struct bb_field *expect;
 	int r = find_only(h, "Expect", &expect, err);
 
 	if (r <= 0)

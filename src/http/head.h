@@ -15,10 +15,6 @@
 #include "base/limit.h"
 #include "base/view.h"
 
-struct http_field {
-	struct bb_view name, value; /* value without white space around it */
-};
-
 enum http_framing {
 	HTTP_BODY_NONE,
 	HTTP_BODY_LENGTH,
@@ -32,7 +28,7 @@ struct http_head {
 	struct bb_view reason;
 	unsigned minor; /* of HTTP/1.minor: 0 or 1 */
 
-	struct http_field fields[LIMIT_HTTP_HEADERS];
+	struct bb_field fields[LIMIT_HTTP_HEADERS]; /* values without white space around them */
 	size_t field_count;
 
 	/* Derived from the fields, each checked for contradictions. */
@@ -59,6 +55,6 @@ int http_parse_response(struct bb_view head, bool request_is_head, struct http_h
 			struct bb_err *err);
 
 /* The first field of that name (any case), or NULL. */
-const struct http_field *http_find(const struct http_head *h, const char *name);
+const struct bb_field *http_find(const struct http_head *h, const char *name);
 
 #endif

@@ -30,4 +30,10 @@ static inline struct manifest_origin manifest_origin_of(const struct manifest_no
 int manifest_take_routes(const struct manifest_reader *r, const struct manifest_node *list,
 			 void *bottle);
 
+/* A route's `matches`, added to route. */
+int manifest_take_matches(const struct manifest_reader *r, const struct manifest_node *list,
+			  struct policy_route *route);
+/* Headers (in lower case) that belong to one connection, or that egress writes anew. */
+bool manifest_is_hop_header(const char *name);
+
 #endif

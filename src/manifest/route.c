@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/table.h"
 #include "base/text.h"
 #include "manifest/bottle_impl.h"
 
@@ -12,15 +13,29 @@ struct route_reading {
 	struct policy_route route; /* strings owned by this struct; policy_add() copies */
 	bool has_tls_ports, has_plain_ports;
 	bool has_scheme, has_header;
-	unsigned host_line, auth_line, plain_line;
+	unsigned host_line, auth_line, plain_line, matches_line;
 };
 
 static void reading_done(struct route_reading *t)
 {
-	free(t->route.host);
-	free(t->route.auth_header);
-	free(t->route.token_ref);
-	free(t->route.origin);
+	policy_route_done(&t->route);
+}
+
+bool manifest_is_hop_header(const char *name)
+{
+	static const char *const names[] = { "host",
+					     "connection",
+					     "content-length",
+					     "transfer-encoding",
+					     "te",
+					     "trailer",
+					     "upgrade",
+					     "expect",
+					     "keep-alive",
+					     "proxy-connection",
+					     "proxy-authorization" };
+
+	return bb_table_index(names, BB_ARRAY_LEN(names), bb_view_str(name)) >= 0;
 }
 
 static int take_host(const struct manifest_reader *r, const struct manifest_node *value,
@@ -99,22 +114,7 @@ static int take_scheme(const struct manifest_reader *r, const struct manifest_no
 static int take_header(const struct manifest_reader *r, const struct manifest_node *value,
 		       void *target)
 {
-	/* What frames or routes the request is ours to write and carries no credential. */
-	static const char *const never[] = { "host",
-					     "connection",
-					     "content-length",
-					     "transfer-encoding",
-					     "te",
-					     "trailer",
-					     "upgrade",
-					     "expect",
-					     "keep-alive",
-					     "proxy-connection",
-					     "proxy-authorization",
-					     "cookie",
-					     "content-type",
-					     "content-encoding",
-					     "accept",
+	static const char *const never[] = { "cookie", "content-type", "content-encoding", "accept",
 					     "accept-encoding" };
 	struct route_reading *t = target;
 	size_t n = strlen(value->text);
@@ -133,10 +133,10 @@ static int take_header(const struct manifest_reader *r, const struct manifest_no
 					       BB_ESCAPED(bb_view_str(value->text)));
 		t->route.auth_header[i] = (char)c;
 	}
-	for (size_t i = 0; i < BB_ARRAY_LEN(never); i++)
-		if (strcmp(t->route.auth_header, never[i]) == 0)
-			return manifest_refuse(r, value->line,
-					       "header '%s' cannot carry a credential", never[i]);
+	if (manifest_is_hop_header(t->route.auth_header) ||
+	    bb_table_index(never, BB_ARRAY_LEN(never), bb_view_str(t->route.auth_header)) >= 0)
+		return manifest_refuse(r, value->line, "header '%s' cannot carry a credential",
+				       t->route.auth_header);
 	t->route.auth = POLICY_AUTH_HEADER;
 	return 0;
 }
@@ -180,26 +180,54 @@ static int take_auth(const struct manifest_reader *r, const struct manifest_node
 	return 0;
 }
 
+static int take_matches(const struct manifest_reader *r, const struct manifest_node *value,
+			void *target)
+{
+	struct route_reading *t = target;
+
+	t->matches_line = value->key_line;
+	return manifest_take_matches(r, value, &t->route);
+}
+
 static const struct manifest_key route_keys[] = {
 	{ "host", MANIFEST_SCALAR, take_host, "api.example.com, or *.example.com" },
 	{ "ports", MANIFEST_LIST, take_tls_ports, "TLS ports; [443] when left out" },
 	{ "plain_ports", MANIFEST_LIST, take_plain_ports, "plain HTTP ports, never with auth" },
 	{ "auth", MANIFEST_MAP, take_auth, "credential that is put in on the way out" },
-	{ "matches", MANIFEST_LIST, NULL,
-	  "is not built yet: a route allows every method and path" },
+	{ "matches", MANIFEST_LIST, take_matches,
+	  "requests that are allowed; every one when left out" },
 	{ "dlp", MANIFEST_MAP, NULL, REFUSE_DLP },
 	{ "git", MANIFEST_MAP, NULL, "is not built yet" },
 	{ "private", MANIFEST_SCALAR, NULL,
 	  "is not built yet: private addresses are never reached" },
 	{ "preset", MANIFEST_SCALAR, NULL, "is not built yet; write the hosts out" },
 	{ "role", MANIFEST_SCALAR, NULL, "is reserved and takes no value" },
-	{ "path_allowlist", MANIFEST_LIST, NULL,
-	  "is an old key; it became 'matches', not built yet" },
+	{ "path_allowlist", MANIFEST_LIST, NULL, "is an old key; it became 'matches'" },
 	{ "tls_passthrough", MANIFEST_SCALAR, NULL,
 	  "is refused: what cannot be read is not let through" },
 };
 static const struct manifest_block route_block = { "an egress route", route_keys,
 						   BB_ARRAY_LEN(route_keys) };
+
+/* A header that egress takes away, or writes, is not the one that a rule would judge. */
+static int check_judged(const struct manifest_reader *r, const struct route_reading *t)
+{
+	static const char *const ours[] = { "authorization", "cookie" };
+	const struct policy_route *route = &t->route;
+
+	for (size_t i = 0; route->auth != POLICY_AUTH_NONE && i < route->match_count; i++)
+		for (size_t k = 0; k < route->matches[i].headers.count; k++) {
+			const char *name = route->matches[i].headers.items[k].name;
+
+			if (bb_table_index(ours, BB_ARRAY_LEN(ours), bb_view_str(name)) >= 0 ||
+			    (route->auth_header != NULL && strcmp(name, route->auth_header) == 0))
+				return manifest_refuse(r, t->matches_line,
+						       "header '%s' is replaced where a route has "
+						       "'auth', so no rule can judge it",
+						       name);
+		}
+	return 0;
+}
 
 static int check_route(const struct manifest_reader *r, const struct manifest_node *entry,
 		       struct route_reading *t)
@@ -218,6 +246,8 @@ static int check_route(const struct manifest_reader *r, const struct manifest_no
 				return manifest_refuse(r, t->plain_line,
 						       "port %u is in 'ports' and in 'plain_ports'",
 						       (unsigned)route->tls_ports[i]);
+	if (check_judged(r, t) < 0)
+		return r->err->code;
 	if (!t->has_tls_ports && !t->has_plain_ports)
 		route->tls_ports[route->tls_port_count++] = 443;
 	return 0;

@@ -1,6 +1,7 @@
 /*
- * The binary form of a policy: typed fields (base/tlv.h), nested: policy, route, match. Decoding
- * builds through policy_add(), so a decoded policy has passed every check of a written one.
+ * The binary form of a policy: typed fields (base/tlv.h), nested: policy, route, match, value.
+ * Decoding builds through policy_add(), so a decoded policy has passed every check of a written
+ * one.
  */
 #include "policy/policy_impl.h"
 
@@ -12,9 +13,8 @@
 #include "base/text.h"
 #include "base/tlv.h"
 
-#define POLICY_VERSION   1
-#define POLICY_ROUTE_MAX 65536 /* bytes of one encoded route */
-#define POLICY_MATCH_MAX 4096  /* bytes of one encoded match */
+#define POLICY_VERSION   2
+#define POLICY_ROUTE_MAX 65536 /* bytes of one encoded route, and of one of its alternatives */
 
 enum policy_tag {
 	POLICY_TAG_VERSION = 1,
@@ -35,9 +35,17 @@ enum route_tag {
 
 enum match_tag {
 	MATCH_TAG_METHOD = 1,
-	MATCH_TAG_PATH = 2,
-	MATCH_TAG_PREFIX = 3,
+	MATCH_TAG_PATH = 2, /* values */
+	MATCH_TAG_HEADER = 3,
+	MATCH_TAG_QUERY = 4,
 };
+
+enum value_tag {
+	VALUE_TAG_HOW = 1,
+	VALUE_TAG_NAME = 2,
+	VALUE_TAG_TEXT = 3,
+};
+#define VALUE_MAX (3 * BB_TLV_HEADER + 4 + LIMIT_MATCH_NAME + LIMIT_MATCH_TEXT)
 
 BB_DEFINE_AUTO(policy, policy_free)
 
@@ -57,18 +65,39 @@ static int put_str(struct bb_buf *out, uint16_t tag, const char *s)
 	return s == NULL ? 0 : bb_tlv_put_str(out, tag, s);
 }
 
+static int put_values(struct bb_buf *out, uint16_t tag, const struct policy_values *list)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < list->count; i++) {
+		BB_AUTO_BUF struct bb_buf b = { 0 };
+
+		bb_buf_init(&b, VALUE_MAX);
+		r = bb_tlv_put_u32(&b, VALUE_TAG_HOW, (uint32_t)list->items[i].how);
+		if (r == 0)
+			r = put_str(&b, VALUE_TAG_NAME, list->items[i].name);
+		if (r == 0)
+			r = bb_tlv_put_str(&b, VALUE_TAG_TEXT, list->items[i].text);
+		if (r == 0)
+			r = bb_tlv_put_view(out, tag, bb_buf_peek(&b));
+	}
+	return r;
+}
+
 static int put_match(struct bb_buf *out, const struct policy_match *m)
 {
 	BB_AUTO_BUF struct bb_buf b = { 0 };
 	int r = 0;
 
-	bb_buf_init(&b, POLICY_MATCH_MAX);
+	bb_buf_init(&b, POLICY_ROUTE_MAX);
 	for (size_t i = 0; r == 0 && m->methods != NULL && m->methods[i] != NULL; i++)
 		r = bb_tlv_put_str(&b, MATCH_TAG_METHOD, m->methods[i]);
 	if (r == 0)
-		r = put_str(&b, MATCH_TAG_PATH, m->path);
+		r = put_values(&b, MATCH_TAG_PATH, &m->paths);
 	if (r == 0)
-		r = bb_tlv_put_u32(&b, MATCH_TAG_PREFIX, m->is_prefix);
+		r = put_values(&b, MATCH_TAG_HEADER, &m->headers);
+	if (r == 0)
+		r = put_values(&b, MATCH_TAG_QUERY, &m->query);
 	return r < 0 ? r : bb_tlv_put_view(out, ROUTE_TAG_MATCH, bb_buf_peek(&b));
 }
 
@@ -134,11 +163,50 @@ static int take_ports(uint16_t *ports, size_t *count, struct bb_view v, struct b
 	return 0;
 }
 
+static int read_value(struct bb_view body, struct policy_values *list, struct bb_err *err)
+{
+	struct bb_view name = { 0 }, text = { 0 };
+	BB_AUTO_FREE char *name_str = NULL, *text_str = NULL;
+	uint32_t how = 0;
+	const struct bb_tlv_field fields[] = {
+		{ .tag = VALUE_TAG_HOW, .type = BB_TLV_U32, .is_required = true, .out = &how },
+		{ .tag = VALUE_TAG_NAME,
+		  .type = BB_TLV_STR,
+		  .max = LIMIT_MATCH_NAME,
+		  .out = &name },
+		{ .tag = VALUE_TAG_TEXT,
+		  .type = BB_TLV_STR,
+		  .max = LIMIT_MATCH_TEXT,
+		  .is_required = true,
+		  .out = &text },
+	};
+	int r = bb_tlv_read(body, fields, BB_ARRAY_LEN(fields), err);
+
+	if (r < 0)
+		return r;
+	if (how >= POLICY_NUM_COMPARES)
+		return bb_err_set(err, -EPROTO, "comparison %u is unknown", how);
+	if (take_str(&name_str, name) < 0 || take_str(&text_str, text) < 0 || text_str == NULL ||
+	    policy_value_add(list, (enum policy_compare)how, name_str, text_str) == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static int read_values(const struct bb_view *bodies, size_t count, struct policy_values *list,
+		       struct bb_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = read_value(bodies[i], list, err);
+	return r;
+}
+
 static int read_match(struct bb_view body, struct policy_match *m, struct bb_err *err)
 {
-	struct bb_view methods[LIMIT_MATCH_METHODS], path = { 0 };
-	size_t method_count = 0;
-	uint32_t is_prefix = 0;
+	struct bb_view methods[LIMIT_MATCH_METHODS], paths[LIMIT_MATCH_PATHS],
+		headers[LIMIT_MATCH_FIELDS], query[LIMIT_MATCH_FIELDS];
+	size_t method_count = 0, path_count = 0, header_count = 0, query_count = 0;
 	const struct bb_tlv_field fields[] = {
 		{ .tag = MATCH_TAG_METHOD,
 		  .type = BB_TLV_STR,
@@ -147,56 +215,43 @@ static int read_match(struct bb_view body, struct policy_match *m, struct bb_err
 		  .count = &method_count,
 		  .repeat_max = LIMIT_MATCH_METHODS },
 		{ .tag = MATCH_TAG_PATH,
-		  .type = BB_TLV_STR,
-		  .max = LIMIT_MATCH_PATH,
-		  .out = &path },
-		{ .tag = MATCH_TAG_PREFIX,
-		  .type = BB_TLV_U32,
-		  .is_required = true,
-		  .out = &is_prefix },
+		  .type = BB_TLV_BYTES,
+		  .max = VALUE_MAX,
+		  .out = paths,
+		  .count = &path_count,
+		  .repeat_max = LIMIT_MATCH_PATHS },
+		{ .tag = MATCH_TAG_HEADER,
+		  .type = BB_TLV_BYTES,
+		  .max = VALUE_MAX,
+		  .out = headers,
+		  .count = &header_count,
+		  .repeat_max = LIMIT_MATCH_FIELDS },
+		{ .tag = MATCH_TAG_QUERY,
+		  .type = BB_TLV_BYTES,
+		  .max = VALUE_MAX,
+		  .out = query,
+		  .count = &query_count,
+		  .repeat_max = LIMIT_MATCH_FIELDS },
 	};
 	int r = bb_tlv_read(body, fields, BB_ARRAY_LEN(fields), err);
 
-	if (r == 0)
-		r = take_bool(&m->is_prefix, is_prefix, err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < method_count; i++) {
-		char *method = strndup((const char *)methods[i].p, methods[i].n);
-
-		if (method == NULL || bb_strv_push(&m->methods, method) < 0)
+	for (size_t i = 0; i < method_count; i++)
+		if (bb_strv_push(&m->methods, strndup((const char *)methods[i].p, methods[i].n)) <
+		    0)
 			return bb_err_set(err, -ENOMEM, "out of memory");
-	}
-	if (take_str(&m->path, path) < 0)
-		return bb_err_set(err, -ENOMEM, "out of memory");
-	return 0;
+	r = read_values(paths, path_count, &m->paths, err);
+	if (r == 0)
+		r = read_values(headers, header_count, &m->headers, err);
+	if (r == 0)
+		r = read_values(query, query_count, &m->query, err);
+	return r;
 }
-
-/* A route under construction: owns its strings, unlike what policy_add() is given elsewhere. */
-struct draft {
-	struct policy_route route;
-	struct policy_match matches[LIMIT_ROUTE_MATCHES];
-};
-
-static void draft_free(struct draft *d)
-{
-	if (d == NULL)
-		return;
-	for (size_t i = 0; i < LIMIT_ROUTE_MATCHES; i++) {
-		bb_strv_free(d->matches[i].methods);
-		free(d->matches[i].path);
-	}
-	free(d->route.host);
-	free(d->route.auth_header);
-	free(d->route.token_ref);
-	free(d->route.origin);
-	free(d);
-}
-BB_DEFINE_AUTO(draft, draft_free)
 
 static int read_route(struct policy *p, struct bb_view body, struct bb_err *err)
 {
-	BB_AUTO(draft) struct draft *d = calloc(1, sizeof(*d));
+	__attribute__((cleanup(policy_route_done))) struct policy_route d = { 0 };
 	struct bb_view host = { 0 }, tls = { 0 }, plain = { 0 }, header = { 0 }, token = { 0 },
 		       origin = { 0 }, matches[LIMIT_ROUTE_MATCHES];
 	uint32_t is_wildcard = 0, auth = 0;
@@ -225,7 +280,7 @@ static int read_route(struct policy *p, struct bb_view body, struct bb_err *err)
 		{ .tag = ROUTE_TAG_ORIGIN, .type = BB_TLV_STR, .max = 1024, .out = &origin },
 		{ .tag = ROUTE_TAG_MATCH,
 		  .type = BB_TLV_BYTES,
-		  .max = POLICY_MATCH_MAX,
+		  .max = POLICY_ROUTE_MAX,
 		  .out = matches,
 		  .count = &match_count,
 		  .repeat_max = LIMIT_ROUTE_MATCHES },
@@ -236,24 +291,24 @@ static int read_route(struct policy *p, struct bb_view body, struct bb_err *err)
 		return r;
 	if (auth >= POLICY_NUM_AUTH_KINDS)
 		return bb_err_set(err, -EPROTO, "auth kind %u is unknown", auth);
-	if (d == NULL || take_str(&d->route.host, host) < 0 ||
-	    take_str(&d->route.auth_header, header) < 0 ||
-	    take_str(&d->route.token_ref, token) < 0 || take_str(&d->route.origin, origin) < 0)
+	if (take_str(&d.host, host) < 0 || take_str(&d.auth_header, header) < 0 ||
+	    take_str(&d.token_ref, token) < 0 || take_str(&d.origin, origin) < 0)
 		return bb_err_set(err, -ENOMEM, "out of memory");
-	d->route.auth = (enum policy_auth_kind)auth;
-	d->route.matches = d->matches;
-	r = take_bool(&d->route.is_wildcard, is_wildcard, err);
+	d.auth = (enum policy_auth_kind)auth;
+	r = take_bool(&d.is_wildcard, is_wildcard, err);
 	if (r == 0)
-		r = take_ports(d->route.tls_ports, &d->route.tls_port_count, tls, err);
+		r = take_ports(d.tls_ports, &d.tls_port_count, tls, err);
 	if (r == 0)
-		r = take_ports(d->route.plain_ports, &d->route.plain_port_count, plain, err);
+		r = take_ports(d.plain_ports, &d.plain_port_count, plain, err);
 	if (r == 0 && tls.n == 0 && plain.n == 0)
 		r = bb_err_set(err, -EPROTO, "an encoded route has no port");
 	for (size_t i = 0; r == 0 && i < match_count; i++) {
-		r = read_match(matches[i], &d->matches[i], err);
-		d->route.match_count++;
+		struct policy_match *m = policy_match_add(&d);
+
+		r = m == NULL ? bb_err_set(err, -ENOMEM, "out of memory")
+			      : read_match(matches[i], m, err);
 	}
-	return r < 0 ? r : policy_add(p, &d->route, err);
+	return r < 0 ? r : policy_add(p, &d, err);
 }
 
 int policy_decode(struct bb_view in, struct policy **ret, struct bb_err *err)

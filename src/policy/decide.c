@@ -1,7 +1,7 @@
 /*
- * The one decision function. The most specific route of a host decides alone: an exact name before
- * a wildcard, the longer suffix before the shorter; a host whose own route refuses a port or path
- * is not rescued by a wider one. No allocation, no state.
+ * The one decision function, as far as hosts go (match.c: requests). The most specific route of a
+ * host decides alone: an exact name before a wildcard, the longer suffix before the shorter; a host
+ * whose own route refuses a port or path is not rescued by a wider one. No allocation, no state.
  */
 #include "policy/policy_impl.h"
 
@@ -78,49 +78,6 @@ bool policy_may_dial(const struct policy *p, const char *host, uint16_t port)
 	       policy_decide_host(p, host, port, false, NULL) == POLICY_ALLOWED;
 }
 
-static bool match_path(const struct policy_match *m, struct bb_view path)
-{
-	size_t n;
-
-	if (m->path == NULL)
-		return true;
-	n = strlen(m->path);
-	if (path.n < n || memcmp(path.p, m->path, n) != 0)
-		return false;
-	if (path.n == n)
-		return true;
-	return m->is_prefix && (m->path[n - 1] == '/' || path.p[n] == '/');
-}
-
-static bool match_method(const struct policy_match *m, struct bb_view method)
-{
-	if (m->methods == NULL || m->methods[0] == NULL)
-		return true;
-	for (size_t i = 0; m->methods[i] != NULL; i++)
-		if (bb_view_eq_str(method, m->methods[i]))
-			return true;
-	return false;
-}
-
-enum policy_reason policy_decide_request(const struct policy_route *route, struct bb_view method,
-					 struct bb_view path)
-{
-	bool has_path = false;
-
-	if (path.n == 0 || path.p[0] != '/')
-		return POLICY_PATH_INVALID;
-	if (route->match_count == 0)
-		return POLICY_ALLOWED;
-	for (size_t i = 0; i < route->match_count; i++) {
-		if (!match_path(&route->matches[i], path))
-			continue;
-		has_path = true;
-		if (match_method(&route->matches[i], method))
-			return POLICY_ALLOWED;
-	}
-	return has_path ? POLICY_METHOD_NOT_ALLOWED : POLICY_PATH_NOT_ALLOWED;
-}
-
 static const struct {
 	const char *word, *text; /* text: after "host 'x' port n" or alone where it says so */
 } reasons[POLICY_NUM_REASONS] = {
@@ -136,6 +93,10 @@ static const struct {
 	[POLICY_METHOD_NOT_ALLOWED] = { "method_not_allowed",
 					"does not allow this method for this path" },
 	[POLICY_PATH_NOT_ALLOWED] = { "path_not_allowed", "does not allow this path" },
+	[POLICY_HEADER_NOT_ALLOWED] = { "header_not_allowed",
+					"does not allow this request with these headers" },
+	[POLICY_QUERY_NOT_ALLOWED] = { "query_not_allowed",
+				       "does not allow this request with this query" },
 	[POLICY_PATH_INVALID] = { "path_invalid", "got a path that is not in a valid form" },
 };
 

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/num.h"
 #include "base/text.h"
+#include "policy/regex.h"
 
 #define POLICY_TEXT_MAX 1024 /* bytes of token_ref and origin */
 
@@ -21,10 +21,8 @@ struct policy *policy_new(void)
 
 void policy_route_done(struct policy_route *r)
 {
-	for (size_t i = 0; i < r->match_count; i++) {
-		bb_strv_free(r->matches[i].methods);
-		free(r->matches[i].path);
-	}
+	for (size_t i = 0; i < r->match_count; i++)
+		policy_match_done(&r->matches[i]);
 	free(r->matches);
 	free(r->host);
 	free(r->auth_header);
@@ -42,8 +40,7 @@ void policy_free(struct policy *p)
 	free(p);
 }
 
-/* RFC 9110 5.6.2 */
-static bool is_token(const char *s)
+bool policy_is_token(const char *s)
 {
 	size_t n = strspn(s, "!#$%&'*+-.^_`|~0123456789"
 			     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
@@ -51,18 +48,10 @@ static bool is_token(const char *s)
 	return n > 0 && s[n] == '\0';
 }
 
-static bool has_upper(const char *s)
+bool policy_has_upper(const char *s)
 {
 	for (; *s != '\0'; s++)
 		if (*s >= 'A' && *s <= 'Z')
-			return true;
-	return false;
-}
-
-static bool has_lower(const char *s)
-{
-	for (; *s != '\0'; s++)
-		if (*s >= 'a' && *s <= 'z')
 			return true;
 	return false;
 }
@@ -109,7 +98,8 @@ static int check_auth(const struct policy_route *r, struct bb_err *err)
 				  "over plain HTTP",
 				  r->host);
 	if (r->auth_header != NULL &&
-	    (!is_token(r->auth_header) || has_upper(r->auth_header) || strlen(r->auth_header) > 64))
+	    (!policy_is_token(r->auth_header) || policy_has_upper(r->auth_header) ||
+	     strlen(r->auth_header) > 64))
 		return bb_err_set(err, -EINVAL, "host '%s': '%s' is not a header name", r->host,
 				  BB_ESCAPED(bb_view_str(r->auth_header)));
 	if (r->token_ref[0] == '\0' || strlen(r->token_ref) > POLICY_TEXT_MAX)
@@ -117,53 +107,6 @@ static int check_auth(const struct policy_route *r, struct bb_err *err)
 				  "host '%s': the token reference is empty or longer "
 				  "than %d bytes",
 				  r->host, POLICY_TEXT_MAX);
-	return 0;
-}
-
-/* A rule must be written in the canonical form that requests are brought to, or it never matches.
- */
-static bool is_canonical_path(const char *path)
-{
-	if (path[0] != '/' || strlen(path) > LIMIT_MATCH_PATH)
-		return false;
-	if (path[strspn(path, "/-._~!$&'()*+,;=:@0123456789"
-			      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")] != '\0')
-		return false;
-	for (const char *p = path; p != NULL; p = strchr(p + 1, '/')) {
-		size_t n = strcspn(p + 1, "/;");
-
-		if (n == 0 && p[1] == '/')
-			return false; /* an empty segment */
-		if ((n == 1 && p[1] == '.') || (n == 2 && p[1] == '.' && p[2] == '.'))
-			return false;
-	}
-	return true;
-}
-
-static int check_matches(const struct policy_route *r, struct bb_err *err)
-{
-	if (r->match_count > LIMIT_ROUTE_MATCHES)
-		return bb_err_set(err, -EINVAL, "host '%s' has more than %d path rules", r->host,
-				  LIMIT_ROUTE_MATCHES);
-	for (size_t i = 0; i < r->match_count; i++) {
-		const struct policy_match *m = &r->matches[i];
-
-		if (m->path != NULL && !is_canonical_path(m->path))
-			return bb_err_set(
-				err, -EINVAL,
-				"host '%s': path '%s' can never match: write it from '/', "
-				"without '//', '.', '..', '%%', '?' or '#'",
-				r->host, BB_ESCAPED(bb_view_str(m->path)));
-		if (bb_strv_len(m->methods) > LIMIT_MATCH_METHODS)
-			return bb_err_set(err, -EINVAL,
-					  "host '%s' has a rule of more than %d methods", r->host,
-					  LIMIT_MATCH_METHODS);
-		for (size_t k = 0; m->methods != NULL && m->methods[k] != NULL; k++)
-			if (!is_token(m->methods[k]) || has_lower(m->methods[k]) ||
-			    strlen(m->methods[k]) > 32)
-				return bb_err_set(err, -EINVAL, "host '%s': '%s' is not a method",
-						  r->host, BB_ESCAPED(bb_view_str(m->methods[k])));
-	}
 	return 0;
 }
 
@@ -190,7 +133,7 @@ static int check_route(const struct policy *p, const struct policy_route *r, str
 	if (result == 0)
 		result = check_auth(r, err);
 	if (result == 0)
-		result = check_matches(r, err);
+		result = policy_check_matches(r, err);
 	return result;
 }
 
@@ -202,20 +145,8 @@ static int copy_str(char **dst, const char *src)
 	return *dst == NULL ? -ENOMEM : 0;
 }
 
-static int copy_match(struct policy_match *dst, const struct policy_match *src)
-{
-	dst->is_prefix = src->is_prefix;
-	for (size_t i = 0; src->methods != NULL && src->methods[i] != NULL; i++) {
-		char *method = strdup(src->methods[i]);
-
-		if (method == NULL || bb_strv_push(&dst->methods, method) < 0)
-			return -ENOMEM;
-	}
-	return copy_str(&dst->path, src->path);
-}
-
 /* dst is zeroed and may be left half-built: policy_route_done() frees it. */
-static int copy_route(struct policy_route *dst, const struct policy_route *src)
+static int copy_route(struct policy_route *dst, const struct policy_route *src, struct bb_err *err)
 {
 	dst->is_wildcard = src->is_wildcard;
 	dst->auth = src->auth;
@@ -229,41 +160,54 @@ static int copy_route(struct policy_route *dst, const struct policy_route *src)
 	    copy_str(&dst->auth_header, src->auth_header) < 0 ||
 	    copy_str(&dst->token_ref, src->token_ref) < 0 ||
 	    copy_str(&dst->origin, src->origin) < 0)
-		return -ENOMEM;
-	if (src->match_count == 0)
-		return 0;
-	dst->matches = calloc(src->match_count, sizeof(*dst->matches));
-	if (dst->matches == NULL)
-		return -ENOMEM;
-	for (; dst->match_count < src->match_count; dst->match_count++)
-		if (copy_match(&dst->matches[dst->match_count], &src->matches[dst->match_count]) <
-		    0) {
-			dst->match_count++; /* the half-built one is freed too */
-			return -ENOMEM;
-		}
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	return policy_copy_matches(dst, src, err);
+}
+
+static size_t regex_bytes(const struct policy_values *list)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].regex != NULL)
+			bytes += policy_regex_size(list->items[i].regex);
+	return bytes;
+}
+
+/* Egress and dialler each hold all tables, for as long as the bottle lives. */
+static int count_regexes(struct policy *p, const struct policy_route *r, struct bb_err *err)
+{
+	size_t bytes = p->regex_bytes;
+
+	for (size_t i = 0; i < r->match_count; i++)
+		bytes += regex_bytes(&r->matches[i].paths) + regex_bytes(&r->matches[i].headers) +
+			 regex_bytes(&r->matches[i].query);
+	if (bytes > LIMIT_POLICY_REGEXES)
+		return bb_err_set(err, BB_E_LIMIT,
+				  "host '%s': the regexes of all routes together need more than "
+				  "%d KiB; make them simpler",
+				  r->host, LIMIT_POLICY_REGEXES / 1024);
+	p->regex_bytes = bytes;
 	return 0;
 }
 
 int policy_add(struct policy *p, const struct policy_route *route, struct bb_err *err)
 {
-	struct policy_route copy = { 0 };
+	__attribute__((cleanup(policy_route_done))) struct policy_route copy = { 0 };
 	struct policy_route *grown;
-	size_t bytes;
 	int r = check_route(p, route, err);
 
+	if (r == 0)
+		r = copy_route(&copy, route, err);
+	if (r == 0)
+		r = count_regexes(p, &copy, err);
 	if (r < 0)
 		return r;
-	if (copy_route(&copy, route) < 0 ||
-	    !bb_mul_size(p->route_count + 1, sizeof(*grown), &bytes)) {
-		policy_route_done(&copy);
+	grown = reallocarray(p->routes, p->route_count + 1, sizeof(*grown));
+	if (grown == NULL)
 		return bb_err_set(err, -ENOMEM, "out of memory");
-	}
-	grown = realloc(p->routes, bytes);
-	if (grown == NULL) {
-		policy_route_done(&copy);
-		return bb_err_set(err, -ENOMEM, "out of memory");
-	}
 	p->routes = grown;
 	p->routes[p->route_count++] = copy;
+	copy = (struct policy_route){ 0 };
 	return 0;
 }

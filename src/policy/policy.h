@@ -22,12 +22,38 @@ enum policy_auth_kind {
 };
 #define POLICY_NUM_AUTH_KINDS 3
 
-/* A path rule: methods empty = any. Several on a route: at least one must match; none: every path.
+/* How a value is compared with what a rule says. */
+enum policy_compare {
+	POLICY_EXACT,
+	POLICY_PREFIX, /* of paths only, and on a '/' boundary only */
+	POLICY_REGEX,  /* the whole value; regex.h */
+};
+#define POLICY_NUM_COMPARES 3
+extern const char *const policy_compare_names[POLICY_NUM_COMPARES]; /* as manifests write them */
+
+struct policy_regex;
+
+/* What a path, a header or a query parameter must be. */
+struct policy_value {
+	enum policy_compare how;
+	char *name; /* of a header (lower case) or parameter (decoded); NULL: a path */
+	char *text; /* visible ASCII and space */
+	struct policy_regex *regex; /* POLICY_REGEX: made by policy_add() */
+};
+
+struct policy_values {
+	struct policy_value *items;
+	size_t count;
+};
+
+/*
+ * One alternative of a route; a route without any allows every request. All that it states must
+ * hold: one of the methods, one of the paths, every header and every parameter. A header or
+ * parameter that comes several times must fit each time.
  */
 struct policy_match {
 	char **methods; /* NULL-terminated, upper case; NULL: any */
-	char *path;     /* NULL: any */
-	bool is_prefix; /* path is a prefix on a '/' boundary; else exact */
+	struct policy_values paths, headers, query;
 };
 
 struct policy_route {
@@ -49,6 +75,7 @@ struct policy_route {
 struct policy {
 	struct policy_route *routes;
 	size_t route_count;
+	size_t regex_bytes; /* of all routes: LIMIT_POLICY_REGEXES */
 };
 
 enum policy_reason {
@@ -61,11 +88,28 @@ enum policy_reason {
 	POLICY_METHOD_NOT_ALLOWED,
 	POLICY_PATH_NOT_ALLOWED,
 	POLICY_PATH_INVALID,
+	POLICY_HEADER_NOT_ALLOWED,
+	POLICY_QUERY_NOT_ALLOWED,
 };
-#define POLICY_NUM_REASONS 9
+#define POLICY_NUM_REASONS 11
 
 struct policy *policy_new(void);
 void policy_free(struct policy *p);
+
+/* Routes under construction. Each adds a zeroed or filled entry and returns it, or NULL (memory);
+ * strings are copied. */
+struct policy_match *policy_match_add(struct policy_route *r);
+struct policy_value *policy_value_add(struct policy_values *list, enum policy_compare how,
+				      const char *name, const char *text);
+/* Where a value stands, for what it may be. */
+enum policy_place {
+	POLICY_PATHS,
+	POLICY_HEADERS,
+	POLICY_QUERY,
+};
+#define POLICY_NUM_PLACES 3
+/* Can this value ever match, and does its regex compile? 0, or -EINVAL with a sentence. */
+int policy_check_value(const struct policy_value *v, enum policy_place place, struct bb_err *err);
 /* Frees what a route owns, where the route itself is the caller's. */
 void policy_route_done(struct policy_route *r);
 /* Adds a route; strings are copied. Checks everything the struct's comments promise. */
@@ -87,14 +131,30 @@ enum policy_reason policy_decide_host(const struct policy *p, const char *host, 
 				      bool is_tls, const struct policy_route **ret_route);
 /* May this (host, port) be dialled at all? For the dialler. */
 bool policy_may_dial(const struct policy *p, const char *host, uint16_t port);
-/* The verdict on a request; path is canonical (http/). */
-enum policy_reason policy_decide_request(const struct policy_route *route, struct bb_view method,
-					 struct bb_view path);
+
+/* A request as it will be sent. */
+struct policy_request {
+	struct bb_view method;
+	struct bb_view path;  /* canonical (http/target.h) */
+	struct bb_view query; /* without its '?' */
+	const struct bb_field *headers;
+	size_t header_count;
+};
+/* The verdict on a request. The reason of a refusal is that of the alternative that came furthest,
+ * in the order path, method, headers, query. */
+enum policy_reason policy_decide_request(const struct policy_route *route,
+					 const struct policy_request *q);
 
 const char *policy_reason_word(enum policy_reason r); /* "host_not_allowed": audit */
 /* One sentence for the agent, e.g. "host 'x' is not in this bottle's allowlist". */
 void policy_reason_text(enum policy_reason r, const char *host, uint16_t port, char *dst,
 			size_t cap);
+
+/* A route as lines of a manifest, "- host: ..." first, each indented by that many spaces. 0 or the
+ * buffer's error. */
+int policy_put_yaml(const struct policy_route *r, unsigned indent, struct bb_buf *out);
+/* Its `matches` alone. */
+int policy_put_matches(const struct policy_route *r, unsigned indent, struct bb_buf *out);
 
 /* Strict binary form. */
 int policy_encode(const struct policy *p, struct bb_buf *out);

@@ -108,18 +108,11 @@ struct policy_route *provider_add_route(struct provider_plan *plan, const char *
 int provider_add_match(struct policy_route *route, const char *method, const char *path,
 		       bool is_prefix)
 {
-	struct policy_match *grown =
-		reallocarray(route->matches, route->match_count + 1, sizeof(*grown));
-	struct policy_match *match;
+	struct policy_match *match = policy_match_add(route);
 
-	if (grown == NULL)
-		return -ENOMEM;
-	route->matches = grown;
-	match = &grown[route->match_count++];
-	memset(match, 0, sizeof(*match));
-	match->path = strdup(path);
-	match->is_prefix = is_prefix;
-	if (match->path == NULL)
+	if (match == NULL ||
+	    policy_value_add(&match->paths, is_prefix ? POLICY_PREFIX : POLICY_EXACT, NULL, path) ==
+		    NULL)
 		return -ENOMEM;
 	return bb_strv_push(&match->methods, strdup(method));
 }

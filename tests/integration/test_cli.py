@@ -163,7 +163,7 @@ def test_dry_run_prints_the_policy_and_touches_nothing():
         done = cli.run("start", "full", "--dry-run")
         assert cli.tree() == before
         assert SECRET not in done.stdout + done.stderr
-        for line in ("- host: api.anthropic.com  # provider claude", "- POST /v1/messages",
+        for line in ("- host: api.anthropic.com  # provider claude", "- {type: exact, value: /v1/messages}",
                      "auth: {scheme: Bearer, token_ref: BOT_BOTTLE_CLAUDE_OAUTH_TOKEN}",
                      "- host: x.example  # bottles/full.md:7", "auth: {header: x-key, token_ref: KEY}",
                      "A: b  # bottles/full.md:2", "bytes to allowed hosts are not scanned", "shared kernel",

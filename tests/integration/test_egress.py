@@ -1,6 +1,7 @@
 """Egress, dialler and recorder together: what passes, what is refused, and what the world saw of it."""
 
 import base64
+import contextlib
 import os
 import ssl
 import struct
@@ -8,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from rig.bundle import AnswerReader, Bundle, route
+from rig.bundle import AnswerReader, Bundle, match, route
 from rig.core import Rig
 
 RIG = True
@@ -63,7 +64,7 @@ def test_keep_alive_reuses_one_upstream_connection():
 
 
 def test_pipelined_requests_are_judged_one_by_one():
-    with Rig() as rig, Bundle([route("allowed.test", matches=[(["GET"], "/ok", True)])]) as bundle:
+    with Rig() as rig, Bundle([route("allowed.test", matches=[match(["GET"], [("prefix", "/ok")])])]) as bundle:
         with bundle.tls("allowed.test") as s:
             reader = AnswerReader(s)
             s.sendall(head(target="/ok/1") + head(target="/secret") + head(target="/ok/2"))
@@ -242,7 +243,7 @@ def test_malformed_chunks_cut_the_request_off():
 
 
 def test_paths_are_judged_as_they_are_sent():
-    with Rig() as rig, Bundle([route("allowed.test", matches=[([], "/ok", True)])]) as bundle:
+    with Rig() as rig, Bundle([route("allowed.test", matches=[match(paths=[("prefix", "/ok")])])]) as bundle:
         for target, status in (("/ok/../secret", 403), ("/ok/%2e%2e/secret", 403), ("//secret", 403), ("/secret", 403),
                                ("/ok/..;/secret", 400), ("/ok/%5c../secret", 400), ("/ok\\..\\secret", 400),
                                ("/ok/%00", 400), ("/../ok", 400), ("/ok/../../ok", 400), ("/ok/a%2fb", 403),
@@ -254,6 +255,97 @@ def test_paths_are_judged_as_they_are_sent():
                              ("/ok/..%2e/x" if False else "/ok/...", "/ok/..."), ("/ok/a|b", "/ok/a%7Cb")):
             answer = bundle.https("allowed.test", target)
             assert answer.status == 200 and answer.json["target"] == sent, (target, answer)
+
+
+@contextlib.contextmanager
+def judged(path):
+    """Host with rules on everything, and what a guest may ask of it; path 1: transparent, 2: by its proxy variables."""
+    rules = [match(["GET"], [("prefix", "/ok"), ("regex", "/repos/[^/]+/[^/]+/pulls(/[0-9]+)?")]),
+             match(["POST"], [("exact", "/graphql")], [("content-type", "exact", "application/json")]),
+             match(["GET"], [("exact", "/search")], query=[("q", "regex", "[a-z ]+")])]
+    with Rig() as rig, Bundle([route("allowed.test", matches=rules)]) as bundle:
+        yield rig, bundle, lambda *a, **k: bundle.https("allowed.test", *a, path=path, **k)
+
+
+ALLOWED_REQUESTS = [
+    ("/ok", "GET", ()), ("/ok/deep?x=1", "GET", ()), ("/repos/a/b/pulls", "GET", ()), ("/repos/a/b/pulls/12", "GET", ()),
+    ("/graphql", "POST", [("Content-Type", "application/json")]), ("/search?q=two%20words&page=2", "GET", ())]
+REFUSED_REQUESTS = [
+    ("/okay", "GET", (), "path_not_allowed"), ("/ok/../secret", "GET", (), "path_not_allowed"),
+    ("/ok/%2e%2e/secret", "GET", (), "path_not_allowed"), ("//ok", "GET", (), "path_not_allowed"),
+    ("/ok", "POST", (), "method_not_allowed"), ("/ok", "get", (), "method_not_allowed"),
+    ("/repos/a/b/c/pulls", "GET", (), "path_not_allowed"), ("/repos/a/b/pulls/1x", "GET", (), "path_not_allowed"),
+    ("/repos/a/b%2fpulls", "GET", (), "path_invalid"), ("/x/repos/a/b/pulls", "GET", (), "path_not_allowed"),
+    ("/graphql", "POST", (), "header_not_allowed"), ("/graphql", "POST", [("Content-Type", "text/plain")], "header_not_allowed"),
+    ("/graphql", "POST", [("Content-Type", "application/json"), ("Content-Type", "text/plain")], "header_not_allowed"),
+    ("/graphql", "POST", [("Content_Type", "application/json")], "header_not_allowed"),
+    ("/graphql", "POST", [("Content-Type", "application/json"), ("Connection", "content-type")], "header_not_allowed"),
+    ("/search", "GET", (), "query_not_allowed"), ("/search?q=A1", "GET", (), "query_not_allowed"),
+    ("/search?q=a&q=A1", "GET", (), "query_not_allowed"), ("/search?q=a&Q=A1", "GET", (), "query_not_allowed"),
+    ("/search?q=a;q=A1", "GET", (), "query_not_allowed"), ("/search?q=a&q%5B%5D=A1", "GET", (), "query_not_allowed")]
+
+
+def check_rules(path):
+    with judged(path) as (rig, bundle, ask):
+        for target, method, headers, reason in REFUSED_REQUESTS:
+            answer = ask(target, method, headers)
+            assert answer.status == 403, (target, method, headers, answer)
+            assert bundle.records()[-1]["reason"] == reason, (target, bundle.records()[-1])
+            assert reason == "path_invalid" or "value: /ok" in answer.text, answer.text
+        assert rig.events.all("http") == [] and rig.events.all("dns") == []
+        for target, method, headers in ALLOWED_REQUESTS:
+            answer = ask(target, method, headers)
+            assert answer.status == 200 and answer.json["target"] == target, (target, answer)
+
+
+def test_rules_judge_path_method_headers_and_query_on_the_explicit_path():
+    check_rules(path=2)
+
+
+def test_rules_judge_path_method_headers_and_query_on_the_transparent_path():
+    check_rules(path=1)
+
+
+def test_the_same_requests_pass_an_egress_that_judges_none():
+    """The control: with the judge of requests taken out, each of them is with the upstream."""
+    rules = [match(["GET"], [("exact", "/nothing")])]
+    with Rig() as rig, Bundle([route("allowed.test", matches=rules)], egress="bot-bottle-egress-lax") as bundle:
+        for path in (1, 2):
+            for target, method, headers, reason in REFUSED_REQUESTS:
+                if reason == "path_invalid":
+                    continue
+                mark = rig.events.mark()
+                assert bundle.https("allowed.test", target, method, headers, path=path).status == 200, (target, method)
+                assert rig.events.all("http", since=mark, host="allowed.test"), target
+
+
+def test_a_refusal_shows_what_its_route_allows_and_no_credential():
+    with Rig() as rig:
+        rules = [match(["GET", "HEAD"], [("prefix", "/ok")]), match(query=[("q", "regex", "[a-z]+")])]
+        with Bundle([route("allowed.test", token="NAME_OF_TOKEN", matches=rules)],
+                    {"NAME_OF_TOKEN": rig.secret("token")}) as bundle:
+            answer = bundle.https("allowed.test", "/secret")
+            assert answer.text == (
+                "bot-bottle: refused: host 'allowed.test' (port 443) does not allow this request with this query.\n"
+                "Allowed there, by the bottle's manifest:\n\n"
+                "  matches:\n"
+                "    - methods: [GET, HEAD]\n"
+                "      paths:\n"
+                "        - {type: prefix, value: /ok}\n"
+                "    - query:\n"
+                "        - {name: q, type: regex, value: \"[a-z]+\"}\n"), answer.text
+
+
+def test_no_regex_takes_longer_than_its_value():
+    """What keeps a backtracking matcher busy for ever is answered at once, and others go on."""
+    evil = "/" + "a" * 8000
+    rules = [match(paths=[("regex", "/(a+)+b"), ("regex", "/(a|aa)+b"), ("regex", "/([a-z]+)*[0-9]")])]
+    with Rig(), Bundle([route("allowed.test", matches=rules)]) as bundle:
+        start = time.monotonic()
+        for _ in range(5):
+            assert bundle.https("allowed.test", evil).status == 403
+        assert time.monotonic() - start < 5
+        assert bundle.https("allowed.test", evil + "b").status == 200
 
 
 def test_an_encoded_slash_passes_where_no_rule_judges_paths():

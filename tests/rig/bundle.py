@@ -55,8 +55,23 @@ def fields(body):
     return found
 
 
+COMPARES = {"exact": 0, "prefix": 1, "regex": 2}
+
+
+def rule(how, text, name=None):
+    """A value of policy/codec.c: of a path, or with a name of a header or query parameter."""
+    return field(1, COMPARES[how]) + (b"" if name is None else field(2, name)) + field(3, text)
+
+
+def match(methods=(), paths=(), headers=(), query=()):
+    """An alternative: paths [(how, text)], headers and query [(name, how, text)]."""
+    return (b"".join(field(1, m) for m in methods) + b"".join(field(2, rule(*p)) for p in paths) +
+            b"".join(field(3, rule(how, text, name)) for name, how, text in headers) +
+            b"".join(field(4, rule(how, text, name)) for name, how, text in query))
+
+
 def route(host, ports=(443,), plain=(), token=None, header=None, matches=()):
-    """A route of policy/codec.c. matches: [(methods, path or None, is_prefix)]"""
+    """A route of policy/codec.c. matches: [match(...)]"""
     is_wildcard = host.startswith("*.")
     out = field(1, host[2:] if is_wildcard else host) + field(2, int(is_wildcard))
     if ports:
@@ -68,17 +83,11 @@ def route(host, ports=(443,), plain=(), token=None, header=None, matches=()):
         out += field(6, header)
     if token is not None:
         out += field(7, token)
-    out += field(8, "test")
-    for methods, path, is_prefix in matches:
-        rule = b"".join(field(1, m) for m in methods)
-        if path is not None:
-            rule += field(2, path)
-        out += field(9, rule + field(3, int(is_prefix)))
-    return out
+    return out + field(8, "test") + b"".join(field(9, m) for m in matches)
 
 
 def policy(routes):
-    return field(1, 1) + b"".join(field(2, r) for r in routes)
+    return field(1, 2) + b"".join(field(2, r) for r in routes)
 
 
 def pair():
@@ -298,9 +307,9 @@ class Bundle:
         s = self.connect(host, port, path)
         return self.context().wrap_socket(s, server_hostname=host if sni is None else sni)
 
-    def https(self, host, target="/", method="GET", headers=(), body=b"", port=443, raw=None):
+    def https(self, host, target="/", method="GET", headers=(), body=b"", port=443, raw=None, path=2):
         """One request in a tunnel of its own."""
-        s = self.tls(host, port)
+        s = self.tls(host, port, path=path)
         try:
             return self.request(s, host if port == 443 else f"{host}:{port}", target, method, headers, body, raw)
         finally:

@@ -10,14 +10,23 @@
 #include "role/egress/egress_impl.h"
 
 #define ANSWER_RECORD_MS 5000
+#define ANSWER_TEXT_MAX  8192 /* of which the rules of a route may be most */
+#define ANSWER_CUT       "(cut off)\n"
 #define ANSWER_FLUSH_MS                                                          \
 	10000 /* to take the answer; then a client that does not read is cut off \
 	       */
 
-void answer_plain(struct tunnel *t, unsigned status, const char *text)
+static void begin_text(struct tunnel *t, unsigned status)
 {
 	t->answer_status = status;
-	(void)snprintf(t->answer_text, sizeof(t->answer_text), "bot-bottle: %s\n", text);
+	bb_buf_done(&t->answer_text);
+	bb_buf_init(&t->answer_text, ANSWER_TEXT_MAX);
+}
+
+void answer_plain(struct tunnel *t, unsigned status, const char *text)
+{
+	begin_text(t, status);
+	(void)bb_buf_printf(&t->answer_text, "bot-bottle: %s\n", text); /* no memory: no text */
 	answer_send(t);
 }
 
@@ -33,7 +42,6 @@ static void record_refusal(struct tunnel *t, const struct record *r)
 
 void answer_refuse(struct tunnel *t, unsigned status, const char *reason, const char *fmt, ...)
 {
-	const char *prefix = "bot-bottle: refused: ";
 	struct record r = { .reason = reason, .status = status };
 	char detail[512];
 	va_list ap;
@@ -42,29 +50,57 @@ void answer_refuse(struct tunnel *t, unsigned status, const char *reason, const 
 	(void)vsnprintf(detail, sizeof(detail), fmt, ap); /* cut off is fine */
 	va_end(ap);
 	r.detail = detail;
-	t->answer_status = status;
-	(void)snprintf(t->answer_text, sizeof(t->answer_text), "%s%s\n", prefix, detail);
+	begin_text(t, status);
+	(void)bb_buf_printf(&t->answer_text, "bot-bottle: refused: %s\n", detail);
 	record_refusal(t, &r);
 }
 
-/* The lines that would allow it. */
-static void add_hint(struct tunnel *t, enum policy_reason reason, const char *host, uint16_t port,
-		     bool is_tls)
+/* The lines that would allow the host. */
+static void add_host(struct tunnel *t, const char *host, uint16_t port, bool is_tls)
 {
 	char ports[64] = "";
-	size_t n = strlen(t->answer_text);
 
-	if (reason != POLICY_HOST_NOT_ALLOWED && reason != POLICY_PORT_NOT_ALLOWED &&
-	    reason != POLICY_PLAIN_NOT_ALLOWED)
-		return;
 	if (!is_tls)
 		(void)snprintf(ports, sizeof(ports), "        plain_ports: [%u]\n", port);
 	else if (port != 443)
 		(void)snprintf(ports, sizeof(ports), "        ports: [%u]\n", port);
-	(void)snprintf(t->answer_text + n, sizeof(t->answer_text) - n,
-		       "To allow it, the operator adds to the bottle's manifest and starts it "
-		       "again:\n\n  egress:\n    routes:\n      - host: %s\n%s",
-		       host, ports);
+	(void)bb_buf_printf(&t->answer_text,
+			    "To allow it, the operator adds to the bottle's manifest and starts it "
+			    "again:\n\n  egress:\n    routes:\n      - host: %s\n%s",
+			    host, ports);
+}
+
+/* What the route does allow, as its manifest says it; never its credential. */
+static void add_matches(struct tunnel *t, const struct policy_route *route)
+{
+	struct bb_buf *text = &t->answer_text;
+
+	(void)bb_buf_append_str(text, "Allowed there, by the bottle's manifest:\n\n");
+	if (policy_put_matches(route, 2, text) < 0)
+		(void)bb_buf_append_str(text, ANSWER_CUT);
+}
+
+static void add_hint(struct tunnel *t, enum policy_reason reason, const char *host, uint16_t port,
+		     bool is_tls)
+{
+	switch (reason) {
+	case POLICY_HOST_NOT_ALLOWED:
+	case POLICY_PORT_NOT_ALLOWED:
+	case POLICY_PLAIN_NOT_ALLOWED:
+		add_host(t, host, port, is_tls);
+		break;
+	case POLICY_METHOD_NOT_ALLOWED:
+	case POLICY_PATH_NOT_ALLOWED:
+	case POLICY_HEADER_NOT_ALLOWED:
+	case POLICY_QUERY_NOT_ALLOWED:
+		add_matches(t, t->request.route);
+		break;
+	case POLICY_ALLOWED:
+	case POLICY_HOST_INVALID:
+	case POLICY_ADDRESS_LITERAL:
+	case POLICY_PATH_INVALID:
+		break;
+	}
 }
 
 void answer_policy(struct tunnel *t, enum policy_reason reason, const char *host, uint16_t port)
@@ -77,15 +113,15 @@ void answer_policy(struct tunnel *t, enum policy_reason reason, const char *host
 			    .detail = text };
 
 	policy_reason_text(reason, host, port, text, sizeof(text));
-	t->answer_status = status;
-	(void)snprintf(t->answer_text, sizeof(t->answer_text), "bot-bottle: refused: %s.\n", text);
+	begin_text(t, status);
+	(void)bb_buf_printf(&t->answer_text, "bot-bottle: refused: %s.\n", text);
 	add_hint(t, reason, host, port, t->is_connect ? t->is_tls : false);
 	record_refusal(t, &r);
 }
 
 static int put_answer(struct tunnel *t, struct bb_buf *out)
 {
-	struct bb_view text = bb_view_str(t->answer_text);
+	struct bb_view text = bb_buf_peek(&t->answer_text);
 	unsigned status = t->answer_status;
 	int r = http_put_status_line(out, status, bb_view_str(http_reason(status)));
 

@@ -143,7 +143,7 @@ struct tunnel {
 	uint32_t dial_id, record_id; /* 0: none pending */
 	bool is_passing;             /* after RECORD: the request goes out; else our answer */
 	unsigned answer_status;      /* of our answer; 0: none, the tunnel is closed */
-	char answer_text[1024];
+	struct bb_buf answer_text;
 };
 
 /* tunnel.c */

@@ -104,7 +104,7 @@ static int write_response_head(struct tunnel *t, const struct http_head *h)
 	int r = http_put_status_line(out, h->status, h->reason);
 
 	for (size_t i = 0; r == 0 && i < h->field_count; i++) {
-		const struct http_field *f = &h->fields[i];
+		const struct bb_field *f = &h->fields[i];
 		BB_AUTO_FREE char *name = NULL;
 
 		if (http_is_hop_field(h, f->name))

@@ -21,6 +21,7 @@ void request_reset(struct tunnel *t)
 	t->is_recorded = false;
 	t->is_passing = false;
 	t->answer_status = 0;
+	bb_buf_done(&t->answer_text);
 	t->has_first_byte = false;
 	t->scanned = 0;
 	if (bb_buf_size(&t->guest.in) == 0)
@@ -140,6 +141,20 @@ static bool is_forwarded(const struct http_head *h, const struct policy_route *r
 	       (route->auth_header == NULL || !bb_view_ieq_str(name, route->auth_header));
 }
 
+/* Takes out of h what does not leave, so that rules judge what is sent and nothing else. */
+static void keep_forwarded(struct http_head *h, const struct policy_route *route)
+{
+	bool is_kept[LIMIT_HTTP_HEADERS];
+	size_t n = 0;
+
+	for (size_t i = 0; i < h->field_count; i++)
+		is_kept[i] = is_forwarded(h, route, h->fields[i].name);
+	for (size_t i = 0; i < h->field_count; i++)
+		if (is_kept[i])
+			h->fields[n++] = h->fields[i];
+	h->field_count = n;
+}
+
 /* The request as it leaves: every byte from what was parsed and judged. */
 static int write_head(struct tunnel *t, const struct http_head *h, struct bb_view target)
 {
@@ -157,11 +172,9 @@ static int write_head(struct tunnel *t, const struct http_head *h, struct bb_vie
 	if (r == 0)
 		r = http_put_field(out, "Host", bb_view_str(host));
 	for (size_t i = 0; r == 0 && i < h->field_count; i++) {
-		const struct http_field *f = &h->fields[i];
+		const struct bb_field *f = &h->fields[i];
 		char name[256];
 
-		if (!is_forwarded(h, q->route, f->name))
-			continue;
 		if (f->name.n >= sizeof(name))
 			return -EMSGSIZE;
 		copy(name, sizeof(name), f->name);
@@ -186,7 +199,7 @@ static void take_body(struct request *q, const struct http_head *h)
 }
 
 /* The verdict on one request; what passes goes on to the upstream. */
-static void judge(struct tunnel *t, const struct http_head *h)
+static void judge(struct tunnel *t, struct http_head *h)
 {
 	struct request *q = &t->request;
 	BB_AUTO_BUF struct bb_buf target = { 0 };
@@ -221,7 +234,13 @@ static void judge(struct tunnel *t, const struct http_head *h)
 			      "an encoded slash in a path that rules judge");
 		return;
 	}
-	reason = policy_decide_request(q->route, h->method, canonical.path);
+	keep_forwarded(h, q->route);
+	reason = policy_decide_request(
+		q->route, &(struct policy_request){ .method = h->method,
+						    .path = canonical.path,
+						    .query = bb_view_from(canonical.query, 1),
+						    .headers = h->fields,
+						    .header_count = h->field_count });
 	if (reason != POLICY_ALLOWED) {
 		answer_policy(t, reason, q->host, q->port);
 		return;

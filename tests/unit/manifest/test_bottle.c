@@ -44,8 +44,6 @@ static const struct {
 	  "Dockerfiles; use 'image'" },
 	{ B("agent_provider: {template: codex, forward_host_credentials: true}\n"),
 	  "2: 'forward_host_credentials' belongs to the codex provider, which is not built yet" },
-	{ B("egress:\n  routes:\n    - host: a.example\n      matches: []\n"),
-	  "5: 'matches' is not built yet: a route allows every method and path" },
 	{ B("egress:\n  routes:\n    - host: a.example\n      dlp: {}\n"),
 	  "5: 'dlp' is not built yet: bytes to allowed hosts are not scanned by this version" },
 	{ B("egress:\n  routes:\n    - host: a.example\n      role: x\n"),

@@ -8,9 +8,19 @@
 BB_DEFINE_AUTO(policy, policy_free)
 
 static char host[] = "api.test", token[] = "TOKEN", header[] = "x-api-key", origin[] = "dev.md:12",
-	    path[] = "/v1", get[] = "GET", post[] = "POST";
+	    path[] = "/v1", get[] = "GET", post[] = "POST", accept[] = "accept",
+	    json[] = "application/json", state_name[] = "state", open_or_closed[] = "open|closed";
 static char *methods[] = { get, post, NULL };
-static struct policy_match matches[] = { { .methods = methods, .path = path, .is_prefix = true },
+static struct policy_value paths[] = { { .how = POLICY_PREFIX, .text = path },
+				       { .how = POLICY_EXACT, .text = path } },
+			   headers[] = { { .how = POLICY_EXACT, .name = accept, .text = json } },
+			   query[] = { { .how = POLICY_REGEX,
+					 .name = state_name,
+					 .text = open_or_closed } };
+static struct policy_match matches[] = { { .methods = methods,
+					   .paths = { paths, 2 },
+					   .headers = { headers, 1 },
+					   .query = { query, 1 } },
 					 { 0 } };
 
 static const struct policy_route full = {
@@ -48,8 +58,12 @@ static void a_decoded_policy_is_the_encoded_one(void **state)
 	assert_int_equal(q->route_count, 2);
 	assert_string_equal(q->routes[0].auth_header, header);
 	assert_string_equal(q->routes[0].matches[0].methods[1], "POST");
-	assert_true(q->routes[0].matches[0].is_prefix);
-	assert_null(q->routes[0].matches[1].path);
+	assert_int_equal(q->routes[0].matches[0].paths.count, 2);
+	assert_int_equal(q->routes[0].matches[0].paths.items[0].how, POLICY_PREFIX);
+	assert_string_equal(q->routes[0].matches[0].headers.items[0].name, "accept");
+	assert_string_equal(q->routes[0].matches[0].query.items[0].text, "open|closed");
+	assert_non_null(q->routes[0].matches[0].query.items[0].regex);
+	assert_int_equal(q->routes[0].matches[1].paths.count, 0);
 	assert_int_equal(q->routes[0].tls_ports[1], 8443);
 	assert_int_equal(q->routes[1].plain_ports[0], 80);
 	assert_int_equal(q->routes[1].tls_port_count, 0);
@@ -93,14 +107,14 @@ static void contradicting_routes_are_refused(void **state)
 {
 	static char upper[] = "Api.test", address[] = "127.0.0.1", tld[] = "test",
 		    bad_header[] = "x api", upper_header[] = "X-Api-Key", empty[] = "",
-		    relative[] = "v1", dots[] = "/a/../b", empty_segment[] = "/a//b",
-		    dot_parameter[] = "/a/..;/b", query[] = "/a?b", encoded[] = "/%61",
 		    lower[] = "get";
 	static char *lower_methods[] = { lower, NULL };
-	static struct policy_match bad[] = { { .path = relative },        { .path = dots },
-					     { .path = empty_segment },   { .path = dot_parameter },
-					     { .path = query },           { .path = encoded },
-					     { .methods = lower_methods } };
+	static struct policy_value none[LIMIT_MATCH_PATHS + 1];
+	static struct policy_match bad[] = {
+		{ .methods = lower_methods },
+		{ .paths = { none, LIMIT_MATCH_PATHS + 1 } },
+		{ .headers = { none, LIMIT_MATCH_FIELDS + 1 } },
+	};
 	const struct {
 		struct policy_route route;
 		const char *part;
@@ -139,15 +153,11 @@ static void contradicting_routes_are_refused(void **state)
 		  "never travels" },
 		{ { .host = host, .auth = (enum policy_auth_kind)7, .token_ref = token },
 		  "unknown" },
-		{ { .host = host, .matches = &bad[0], .match_count = 1 }, "can never match" },
-		{ { .host = host, .matches = &bad[1], .match_count = 1 }, "can never match" },
-		{ { .host = host, .matches = &bad[2], .match_count = 1 }, "can never match" },
-		{ { .host = host, .matches = &bad[3], .match_count = 1 }, "can never match" },
-		{ { .host = host, .matches = &bad[4], .match_count = 1 }, "can never match" },
-		{ { .host = host, .matches = &bad[5], .match_count = 1 }, "can never match" },
-		{ { .host = host, .matches = &bad[6], .match_count = 1 }, "not a method" },
+		{ { .host = host, .matches = &bad[0], .match_count = 1 }, "not a method" },
+		{ { .host = host, .matches = &bad[1], .match_count = 1 }, "more than 32 paths" },
+		{ { .host = host, .matches = &bad[2], .match_count = 1 }, "more than 16 headers" },
 		{ { .host = host, .matches = bad, .match_count = LIMIT_ROUTE_MATCHES + 1 },
-		  "path rules" },
+		  "alternatives" },
 	};
 	BB_AUTO(policy) struct policy *p = policy_new();
 
@@ -160,6 +170,56 @@ static void contradicting_routes_are_refused(void **state)
 			fail_msg("row %zu: %s", i, err.msg);
 		assert_int_equal(p->route_count, 0);
 	}
+}
+
+static void values_that_can_never_match_are_refused(void **state)
+{
+	static char relative[] = "v1", dots[] = "/a/../b", empty_segment[] = "/a//b",
+		    dot_parameter[] = "/a/..;/b", question[] = "/a?b", encoded[] = "/%61",
+		    upper_name[] = "Accept", space_name[] = "a b", bad_regex[] = "(a",
+		    control[] = "a\tb", beyond[] = "/caf\xc3\xa9";
+	static const struct {
+		struct policy_value value;
+		enum policy_place place;
+		const char *part;
+	} table[] = {
+		{ { .text = relative }, POLICY_PATHS, "write it from '/'" },
+		{ { .text = dots }, POLICY_PATHS, "write it from '/'" },
+		{ { .text = empty_segment }, POLICY_PATHS, "write it from '/'" },
+		{ { .text = dot_parameter }, POLICY_PATHS, "write it from '/'" },
+		{ { .text = question }, POLICY_PATHS, "write it from '/'" },
+		{ { .text = encoded }, POLICY_PATHS, "write it from '/'" },
+		{ { .how = POLICY_PREFIX, .text = relative }, POLICY_PATHS, "write it from '/'" },
+		{ { .how = POLICY_REGEX, .text = bad_regex }, POLICY_PATHS, "without its ')'" },
+		{ { .text = control }, POLICY_PATHS, "visible ASCII" },
+		{ { .text = beyond }, POLICY_PATHS, "visible ASCII" },
+		{ { .text = NULL }, POLICY_PATHS, "visible ASCII" },
+		{ { .how = (enum policy_compare)3, .text = path }, POLICY_PATHS, "unknown" },
+		{ { .name = accept, .text = path }, POLICY_PATHS, "a name belongs to" },
+		{ { .text = json }, POLICY_HEADERS, "a name belongs to" },
+		{ { .name = upper_name, .text = json }, POLICY_HEADERS, "not a header name" },
+		{ { .name = space_name, .text = json }, POLICY_HEADERS, "not a header name" },
+		{ { .how = POLICY_PREFIX, .name = accept, .text = json },
+		  POLICY_HEADERS,
+		  "only a path can be a prefix" },
+		{ { .how = POLICY_REGEX, .name = accept, .text = bad_regex },
+		  POLICY_HEADERS,
+		  "without its ')'" },
+		{ { .name = control, .text = json }, POLICY_QUERY, "is not a name" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(table); i++) {
+		struct bb_err err = { 0 };
+
+		assert_true(policy_check_value(&table[i].value, table[i].place, &err) < 0);
+		if (strstr(err.msg, table[i].part) == NULL)
+			fail_msg("row %zu: %s", i, err.msg);
+	}
+	for (size_t i = 0; i < BB_ARRAY_LEN(paths); i++)
+		assert_int_equal(policy_check_value(&paths[i], POLICY_PATHS, NULL), 0);
+	assert_int_equal(policy_check_value(&headers[0], POLICY_HEADERS, NULL), 0);
+	assert_int_equal(policy_check_value(&query[0], POLICY_QUERY, NULL), 0);
 }
 
 static void a_host_has_one_route(void **state)
@@ -184,10 +244,10 @@ static void unknown_versions_and_fields_are_refused(void **state)
 
 	(void)state;
 	bb_buf_init(&b, 1024);
-	assert_int_equal(bb_tlv_put_u32(&b, 1, 2), 0);
+	assert_int_equal(bb_tlv_put_u32(&b, 1, 1), 0);
 	assert_error(policy_decode(bb_buf_peek(&b), &p, &err), -EPROTO, err);
 	bb_buf_reset(&b);
-	assert_int_equal(bb_tlv_put_u32(&b, 1, 1), 0);
+	assert_int_equal(bb_tlv_put_u32(&b, 1, 2), 0);
 	assert_int_equal(bb_tlv_put_u32(&b, 9, 1), 0);
 	assert_error(policy_decode(bb_buf_peek(&b), &p, &err), -EPROTO, err);
 	assert_null(p);
@@ -200,6 +260,7 @@ int main(void)
 		cmocka_unit_test(every_shortened_policy_is_refused),
 		cmocka_unit_test(the_default_port_is_443),
 		cmocka_unit_test(contradicting_routes_are_refused),
+		cmocka_unit_test(values_that_can_never_match_are_refused),
 		cmocka_unit_test(a_host_has_one_route),
 		cmocka_unit_test(unknown_versions_and_fields_are_refused),
 	};

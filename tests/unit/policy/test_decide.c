@@ -1,4 +1,4 @@
-/* policy/decide.c: the one decision function. */
+/* policy/decide.c: the one decision function, for hosts. */
 #include "../unit.h"
 
 #include "base/cleanup.h"
@@ -8,19 +8,12 @@ BB_DEFINE_AUTO(policy, policy_free)
 
 static char allowed_test[] = "allowed.test", wild_test[] = "wild.test",
 	    deep_wild_test[] = "deep.wild.test", plain_test[] = "plain.test", api[] = "api",
-	    path_ok[] = "/ok", path_v1[] = "/v1/messages", get[] = "GET", post[] = "POST",
 	    token[] = "TOKEN";
 
 static struct policy *sample(void)
 {
-	char *get_only[] = { get, NULL };
-	char *post_only[] = { post, NULL };
-	struct policy_match matches[] = {
-		{ .methods = get_only, .path = path_ok, .is_prefix = true },
-		{ .methods = post_only, .path = path_v1 },
-	};
 	const struct policy_route routes[] = {
-		{ .host = allowed_test, .matches = matches, .match_count = 2 },
+		{ .host = allowed_test },
 		{ .host = wild_test, .is_wildcard = true },
 		{ .host = deep_wild_test,
 		  .is_wildcard = true,
@@ -112,39 +105,6 @@ static void only_what_some_entry_could_ask_for_may_be_dialled(void **state)
 	assert_false(policy_may_dial(p, "127.0.0.1", 443));
 }
 
-static void path_rules_are_alternatives_of_method_and_path(void **state)
-{
-	static const struct {
-		const char *method, *path;
-		enum policy_reason want;
-	} table[] = {
-		{ "GET", "/ok", POLICY_ALLOWED },
-		{ "GET", "/ok/", POLICY_ALLOWED },
-		{ "GET", "/ok/deep", POLICY_ALLOWED },
-		{ "GET", "/okay", POLICY_PATH_NOT_ALLOWED },
-		{ "GET", "/secret", POLICY_PATH_NOT_ALLOWED },
-		{ "GET", "/OK", POLICY_PATH_NOT_ALLOWED },
-		{ "POST", "/ok", POLICY_METHOD_NOT_ALLOWED },
-		{ "get", "/ok", POLICY_METHOD_NOT_ALLOWED },
-		{ "POST", "/v1/messages", POLICY_ALLOWED },
-		{ "POST", "/v1/messages/batches", POLICY_PATH_NOT_ALLOWED },
-		{ "GET", "*", POLICY_PATH_INVALID },
-		{ "GET", "", POLICY_PATH_INVALID },
-	};
-	BB_AUTO(policy) struct policy *p = sample();
-	const struct policy_route *r = NULL;
-
-	(void)state;
-	assert_int_equal(policy_decide_host(p, "allowed.test", 443, true, &r), POLICY_ALLOWED);
-	for (size_t i = 0; i < BB_ARRAY_LEN(table); i++)
-		assert_int_equal(policy_decide_request(r, bb_view_str(table[i].method),
-						       bb_view_str(table[i].path)),
-				 table[i].want);
-	assert_int_equal(policy_decide_host(p, "a.wild.test", 443, true, &r), POLICY_ALLOWED);
-	assert_int_equal(policy_decide_request(r, bb_view_str("BREW"), bb_view_str("/any")),
-			 POLICY_ALLOWED);
-}
-
 static void every_reason_has_a_word_and_a_sentence_with_the_host(void **state)
 {
 	char text[400];
@@ -165,7 +125,6 @@ int main(void)
 		cmocka_unit_test(hosts_match_exactly_or_on_a_label_boundary),
 		cmocka_unit_test(an_empty_policy_denies),
 		cmocka_unit_test(only_what_some_entry_could_ask_for_may_be_dialled),
-		cmocka_unit_test(path_rules_are_alternatives_of_method_and_path),
 		cmocka_unit_test(every_reason_has_a_word_and_a_sentence_with_the_host),
 	};
 

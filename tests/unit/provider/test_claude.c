@@ -139,8 +139,9 @@ static void claude_route_carries_a_session_and_no_telemetry(void **state)
 	assert_int_not_equal(policy_decide_host(p, "api.anthropic.com", 80, false, NULL),
 			     POLICY_ALLOWED);
 	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
-		enum policy_reason r = policy_decide_request(route, bb_view_str(cases[i].method),
-							     bb_view_str(cases[i].path));
+		const struct policy_request q = { .method = bb_view_str(cases[i].method),
+						  .path = bb_view_str(cases[i].path) };
+		enum policy_reason r = policy_decide_request(route, &q);
 
 		if ((r == POLICY_ALLOWED) != cases[i].is_allowed)
 			fail_msg("%s %s: %s", cases[i].method, cases[i].path,
