@@ -18,15 +18,14 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/num.h"
-#include "base/path.h"
 #include "base/tlv.h"
 #include "guest/lifecycle.h"
 #include "guest/relay.h"
+#include "sys/resolvers.h"
 
 #define PROBE_REACH_MS  2500
 #define PROBE_BUNDLE_MS 10000
-#define PROBE_OWN_MAX   3 /* name servers of resolv.conf, as its readers take */
-#define PROBE_SOCKETS   (2 * PROTO_PROBE_ENDPOINTS + PROBE_OWN_MAX)
+#define PROBE_SOCKETS   (2 * PROTO_PROBE_ENDPOINTS + RESOLVERS_MAX)
 #define PROBE_ANSWER    4096
 #define DNS_PORT        53
 #define DNS_PACKET      512
@@ -145,24 +144,15 @@ static void add(struct reach *r, const struct sockaddr_in *at, bool is_udp, uint
 /* Those that the machine would ask by itself. */
 static void add_own(struct reach *r)
 {
-	BB_AUTO_BUF struct bb_buf text;
-	char *line, *rest;
-	size_t left = PROBE_OWN_MAX;
+	struct in_addr own[RESOLVERS_MAX];
+	size_t n = resolvers_read(own);
 
-	bb_buf_init(&text, 65536);
-	if (bb_path_read("/etc/resolv.conf", 0, &text, NULL) < 0 ||
-	    bb_buf_append_byte(&text, 0) < 0)
-		return; /* it has none */
-	rest = (char *)(uintptr_t)bb_buf_peek(&text).p;
-	while (left > 0 && (line = strsep(&rest, "\n")) != NULL) {
-		struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(DNS_PORT) };
-		char number[64];
+	for (size_t i = 0; i < n; i++) {
+		const struct sockaddr_in at = { .sin_family = AF_INET,
+						.sin_port = htons(DNS_PORT),
+						.sin_addr = own[i] };
 
-		if (sscanf(line, "nameserver %63s", number) == 1 &&
-		    inet_pton(AF_INET, number, &at.sin_addr) == 1) {
-			add(r, &at, true, PROTO_PROBE_OWN);
-			left--;
-		}
+		add(r, &at, true, PROTO_PROBE_OWN);
 	}
 }
 

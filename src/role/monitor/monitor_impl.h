@@ -24,6 +24,7 @@
 #include "image/image.h"
 #include "ipc/ipc.h"
 #include "loop/loop.h"
+#include "mux/proto.h"
 #include "role/link/link.h"
 #include "role/monitor/monitor.h"
 #include "role/monitor/plan.h"
@@ -63,11 +64,23 @@ enum launch_stage {
 };
 
 /* What the guest is asked to reach before anything runs in it; see probe.c. */
-#define MONITOR_CANARIES 2
+enum canary {
+	CANARY_HOST,    /* on every address of the host */
+	CANARY_ADDRESS, /* in the guest's own network, on an address that is not the bundle's */
+	NUM_CANARIES,
+};
+
+struct probe_target {
+	uint8_t endpoint[PROTO_PROBE_ENDPOINT];
+	bool is_udp;
+	unsigned bit;     /* of its kind, in the guest's answer */
+	const char *what; /* for the operator */
+};
+
 struct probe {
 	struct probe_target *targets;
 	size_t target_count;
-	int canaries[MONITOR_CANARIES]; /* listeners that nobody may reach; -1 */
+	int canaries[NUM_CANARIES]; /* listeners that nobody may reach; -1 */
 	uint16_t listen_port;
 	struct loop_timer *timer;
 	bool is_asked, has_passed;
@@ -234,6 +247,10 @@ void probe_ask(struct monitor *m);
 #define PROBE_NUMBERS 4
 void probe_answered(struct monitor *m, const uint32_t numbers[PROBE_NUMBERS]);
 void probe_done(struct probe *p);
+
+/* verdict.c: 0 when it is confined and reaches the bundle; else the sentence that ends the launch.
+ */
+int probe_judge(const struct probe *p, const uint32_t numbers[PROBE_NUMBERS], struct bb_err *err);
 
 /* parts.c: our own processes. */
 extern const char *const part_names[NUM_PARTS];

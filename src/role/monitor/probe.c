@@ -21,30 +21,14 @@
 
 #include "base/cleanup.h"
 #include "base/num.h"
-#include "base/path.h"
 #include "base/text.h"
 #include "base/tlv.h"
 #include "ipc/messages.h"
-#include "mux/proto.h"
+#include "sys/resolvers.h"
 
-#define PROBE_MS        30000 /* its parts have shorter limits in bottle-init */
-#define PROBE_RESOLVERS 3
-#define PROBE_TARGETS   (2 * PROTO_PROBE_ENDPOINTS)
-#define PROBE_CONNECT_S 2
-#define PROBE_HOST      "bot-bottle-probe.invalid" /* RFC 6761: nobody's, ever */
-#define PROBE_REFUSED   403                        /* what egress says to that */
-
-enum canary {
-	CANARY_HOST,    /* on every address of the host */
-	CANARY_ADDRESS, /* in the guest's own network, on an address that is not the bundle's */
-};
-
-struct probe_target {
-	uint8_t endpoint[PROTO_PROBE_ENDPOINT];
-	bool is_udp;
-	unsigned bit;     /* of its kind, in the guest's answer */
-	const char *what; /* for the operator */
-};
+#define PROBE_MS      30000 /* its parts have shorter limits in bottle-init */
+#define PROBE_TARGETS (2 * PROTO_PROBE_ENDPOINTS)
+#define PROBE_HOST    "bot-bottle-probe.invalid" /* RFC 6761: nobody's, ever */
 
 void probe_init(struct probe *p)
 {
@@ -53,7 +37,7 @@ void probe_init(struct probe *p)
 
 void probe_done(struct probe *p)
 {
-	for (size_t i = 0; i < MONITOR_CANARIES; i++) {
+	for (size_t i = 0; i < NUM_CANARIES; i++) {
 		bb_cleanup_fd(&p->canaries[i]);
 		p->canaries[i] = -1;
 	}
@@ -112,23 +96,15 @@ static void read_proxy(const struct monitor *m, char address[INET_ADDRSTRLEN], u
 
 static void add_resolvers(struct probe *p)
 {
-	BB_AUTO_BUF struct bb_buf text;
-	char *line, *rest;
-	size_t left = PROBE_RESOLVERS;
+	struct in_addr own[RESOLVERS_MAX];
+	size_t n = resolvers_read(own);
 
-	bb_buf_init(&text, 65536);
-	if (bb_path_read("/etc/resolv.conf", 0, &text, NULL) < 0 ||
-	    bb_buf_append_byte(&text, 0) < 0)
-		return;
-	rest = (char *)(uintptr_t)bb_buf_peek(&text).p;
-	while (left > 0 && (line = strsep(&rest, "\n")) != NULL) {
-		char number[64];
+	for (size_t i = 0; i < n; i++) {
+		char number[INET_ADDRSTRLEN] = "";
 
-		if (sscanf(line, "nameserver %63s", number) != 1)
-			continue;
+		(void)inet_ntop(AF_INET, &own[i], number, sizeof(number));
 		add(p, number, 53, false, "this host's name server (by TCP)");
 		add(p, number, 53, true, "this host's name server");
-		left--;
 	}
 }
 
@@ -272,59 +248,16 @@ void probe_ask(struct monitor *m)
 		monitor_end(m, 125, "%s", err.msg);
 }
 
-/* Does somebody answer on this port of this host? Loopback says so at once. */
-static bool is_listening(const char *address, uint16_t port)
-{
-	const struct timeval limit = { .tv_sec = PROBE_CONNECT_S };
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
-	BB_AUTO_CLOSE int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || inet_pton(AF_INET, address, &at.sin_addr) != 1)
-		return true; /* not to be told: it counts as the worse */
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	return connect(fd, (const struct sockaddr *)&at, sizeof(at)) == 0;
-}
-
-static bool was_visited(int canary)
-{
-	BB_AUTO_CLOSE int fd = canary < 0 ? -1 : accept4(canary, NULL, NULL, SOCK_CLOEXEC);
-
-	return fd >= 0;
-}
-
-/* What is wrong, or NULL. */
-static const char *find_fault(struct monitor *m, const uint32_t n[PROBE_NUMBERS])
-{
-	const struct probe *p = &m->launch.kept.probe;
-
-	for (size_t i = 0; i < p->target_count; i++)
-		if ((n[p->targets[i].is_udp ? 1 : 0] & 1u << p->targets[i].bit) != 0)
-			return p->targets[i].what;
-	if (was_visited(p->canaries[CANARY_HOST]))
-		return "a port of this host on all its addresses";
-	if (was_visited(p->canaries[CANARY_ADDRESS]))
-		return "an address beside the bundle's";
-	if ((n[1] & PROTO_PROBE_OWN) != 0)
-		return "a name server of its own, so a random name was looked up";
-	return n[0] != 0 || n[1] != 0 ? "something that it was not asked for" : NULL;
-}
-
 void probe_answered(struct monitor *m, const uint32_t numbers[PROBE_NUMBERS])
 {
 	struct probe *p = &m->launch.kept.probe;
-	const char *fault = find_fault(m, numbers);
+	struct bb_err err = { 0 };
 
 	loop_timer_stop(p->timer);
-	if (fault != NULL)
-		monitor_end(m, 125, "the guest is not confined: it reached %s", fault);
-	else if (numbers[2] != 0 && is_listening("127.0.0.1", p->listen_port))
-		monitor_end(m, 125,
-			    "the guest is not confined: a port that it listens on is open on this "
-			    "host");
-	else if (numbers[3] != PROBE_REFUSED)
-		monitor_end(m, 125, "the guest does not reach the bundle: egress did not answer");
-	else
-		p->has_passed = true;
-	if (p->has_passed)
-		launch_advance(m);
+	if (probe_judge(p, numbers, &err) < 0) {
+		monitor_end(m, 125, "%s", err.msg);
+		return;
+	}
+	p->has_passed = true;
+	launch_advance(m);
 }
