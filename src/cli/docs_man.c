@@ -164,6 +164,9 @@ static const struct {
 	  "how long doctor gives a guest under KVM to say hello (default 5); for very busy hosts" },
 	{ "BOT_BOTTLE_SMOLVM_UNPROVEN",
 	  "1: the backend smolmachines does not look for KVM; for a smolvm that needs none" },
+	{ "BOT_BOTTLE_SMOLVM_AS_ROOT",
+	  "1: a machine's process of smolvm 1.2.5 or later stays root when root runs bot-bottle; "
+	  "without it the backend smolmachines refuses root there" },
 	{ "BOT_BOTTLE_CLAUDE_OAUTH_TOKEN", "the token of the provider claude, sent as Bearer" },
 	{ "ANTHROPIC_API_KEY", "the key of the provider claude, sent as x-api-key" },
 	{ "BOT_BOTTLE_LOG", "error, warn, info or debug" },

@@ -36,7 +36,7 @@ static const char *const kept_variables[] = {
 	"BOT_BOTTLE_LOG", "ASAN_OPTIONS",
 	"UBSAN_OPTIONS",  "XDG_DATA_HOME",
 	"LOGNAME",        "XDG_CONFIG_HOME",
-	"XDG_STATE_HOME",
+	"XDG_STATE_HOME", "BOT_BOTTLE_SMOLVM_AS_ROOT",
 };
 
 struct launching {

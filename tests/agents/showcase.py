@@ -17,9 +17,11 @@ import scenarios
 from rig import memory
 from rig.bottle import Home
 from rig.core import forms
+from rig.machines import Machines, Store
 
 TOKEN = "BOT_BOTTLE_CLAUDE_OAUTH_TOKEN"
 AGENT_SECONDS = 180
+LAUNCH_SECONDS = 150  # an image may have to be packed for smolvm first
 END_SECONDS = 2  # what a bottle may take to end
 GUEST_WORKSPACE = "/home/node/workspace"
 QUIET = ("api.anthropic.com", "allowed.test")
@@ -37,8 +39,9 @@ resources:
 
 
 class Showcase:
-    def __init__(self, rig, backend, say=lambda text: None):
-        self.rig, self.backend, self.say = rig, backend, say
+    def __init__(self, rig, backend, say=lambda text: None, smolvm=None):
+        """smolvm: the version that the stand-in is, for the backend smolmachines."""
+        self.rig, self.backend, self.say, self.smolvm = rig, backend, say, smolvm
         self.secrets = {"claude": rig.secret("claude"), "demo": rig.secret("demo")}
         self.canary = f"canary-{os.urandom(12).hex()}"
         self.canary_pids = []
@@ -46,7 +49,9 @@ class Showcase:
     # -- the bottle
 
     def __enter__(self):
-        self.home = Home(**{TOKEN: self.secrets["claude"], "DEMO_TOKEN": self.secrets["demo"]})
+        env = {TOKEN: self.secrets["claude"], "DEMO_TOKEN": self.secrets["demo"]}
+        self.store = Store(is_real=True) if self.smolvm else None
+        self.home = Machines(self.smolvm, self.store, env=env) if self.smolvm else Home(**env)
         self.home.bottle("demo", BOTTLE)
         self.home.agent("mender", "demo", "You mend small programs.\n")
         self.workspace = os.path.join(self.home.top, "tally")
@@ -59,11 +64,13 @@ class Showcase:
     def __exit__(self, *_):
         self.bottle.stop()
         self.home.__exit__()
+        if self.store:
+            self.store.close()
 
     def launch(self):
         """Returns when the agent has done its work and stands at the gate."""
         self.say(f"waiting for the bottle ({self.backend})")
-        self.bottle.wait_ready()
+        self.bottle.wait_ready(LAUNCH_SECONDS)
         step = -1
         names = {0: "the agent's first question to the model (it starts cold)", 1: "the failing test", 2: "the agent to read",
                  3: "the edit", 4: "the test to turn green"}
@@ -250,6 +257,8 @@ class Showcase:
             assert not done.stdout, f"the real secret '{name}' stands in {done.stdout}"
         alive = [e for e in self.home.list() if e["state"] not in ("ended", "lost")]
         assert not alive, f"still alive: {alive}"
+        left = self.home.left() if self.smolvm else []
+        assert not left, f"smolvm still has {left}"
         deadline = time.monotonic() + END_SECONDS
         while self._parts() and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -259,7 +268,7 @@ class Showcase:
     def _parts():
         table = memory.processes()
         return [table[p][1] for p in memory.descendants(os.getpid(), table)
-                if table[p][1].startswith(("bot-bottle", "qemu-system", "bottle-init", ".bottle-init"))]
+                if table[p][1].startswith(("bot-bottle", "qemu-system", "bottle-init", ".bottle-init", "libkrun"))]
 
 
 # What the demo prints, in this order: (line, method).

@@ -7,23 +7,19 @@ import http.server
 import io
 import json
 import os
-import re
 import sqlite3
 import subprocess
-import sys
 import tarfile
 import tempfile
 import threading
 import time
 
-from rig import smolvm
+from rig import hostroot, smolvm
 
-PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
-PROGRAMS = ["/bin/sh", "/bin/cat", "/bin/sleep", "/bin/stty", "/usr/bin/id", "/bin/mkdir", PYTHON]
+PYTHON = hostroot.PYTHON
+PROGRAMS = ["/bin/sh", "/bin/cat", "/bin/sleep", "/bin/stty", "/usr/bin/id", "/bin/mkdir"]
 FOREVER = ["sleep", "infinity"]
 FOLDERS = ["bin", "usr", "usr/bin", "lib", "lib64", "usr/lib", "etc", "tmp", "root", "run", "gone"]
-LEFT_OUT = {"test", "__pycache__", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "site-packages", "dist-packages",
-            "tkinter", "unittest", "distutils", "asyncio", "multiprocessing", "config-3.11-x86_64-linux-gnu"}
 
 
 def _digest(data):
@@ -64,24 +60,9 @@ def _base_layer():
         layer.folder(name)
     layer.folder("home")
     layer.folder("home/node", owner=1000)
-    stdlib = subprocess.run([PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('stdlib'))"], check=True,
-                            capture_output=True, text=True).stdout.strip()
-    modules = [os.path.join(stdlib, "lib-dynload", m) for m in os.listdir(os.path.join(stdlib, "lib-dynload"))
-               if m.startswith(("_socket", "_struct", "_ctypes.", "select", "fcntl", "array"))] if os.path.isdir(
-                   os.path.join(stdlib, "lib-dynload")) else []
-    libraries = set()
-    for path in PROGRAMS + modules:
-        text = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
-        libraries.update(re.findall(r"(/\S+) \(0x", text))
-    for path in [*PROGRAMS, *libraries]:
+    for path in hostroot.files(PROGRAMS):
         layer.file(path, path)
-    for folder, folders, files in os.walk(stdlib):
-        folders[:] = [f for f in folders if f not in LEFT_OUT]
-        for name in files:
-            path = os.path.join(folder, name)
-            if name.endswith(".py") or path in modules:
-                layer.file(path, path)
-    layer.text("etc/passwd", "root:x:0:0::/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n")
+    layer.text("etc/passwd", hostroot.PASSWD)
     layer.text("gone/file", "of the first layer\n")
     return layer.bytes()
 
@@ -157,7 +138,8 @@ class Image:
 class Smolvm:
     """One version's command line, in a home of its own."""
 
-    def __init__(self, folder, version, **switches):
+    def __init__(self, folder, version, env=None, **switches):
+        self.more = env or {}
         self.version = version
         self.is_named = version not in ("0.8.0", "0.8.1")
         self.home = tempfile.mkdtemp(prefix="", dir=folder)
@@ -165,7 +147,7 @@ class Smolvm:
                                   image_cache=os.path.join(folder, "images"), **switches)
 
     def env(self):
-        return {"HOME": self.home, "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+        return {"HOME": self.home, "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "SMOLVM_VM_UID_DROP": "off", **self.more}
 
     def argv(self, *words):
         return [os.path.join(self.bin, "smolvm"), *words]

@@ -75,7 +75,8 @@ def test_start_stops_at_the_preflights_first_failure_and_doctor_says_the_same():
             assert last.startswith("fail smolmachines: start: ") and sentence in last, done.stdout
             assert "not yet verified on a real smolvm" in done.stdout, done.stdout
             assert "microvm" not in done.stdout, done.stdout
-        env = {**fake_smolvm(folder, "smolvm 1.8.0"), "BOT_BOTTLE_SMOLVM_UNPROVEN": "1"}
+        env = {**fake_smolvm(folder, "smolvm 1.8.0"), "BOT_BOTTLE_SMOLVM_UNPROVEN": "1",
+               "BOT_BOTTLE_SMOLVM_AS_ROOT": "1"}
         done = subprocess.run([program(), "doctor", "--backend", "smolmachines"], env={**cli.env, **env},
                               capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0 and "1.8.0, socket mode: no network at all" in done.stdout, done

@@ -6,7 +6,9 @@ import json
 import os
 import selectors
 import socket
+import struct
 import subprocess
+import tempfile
 import threading
 
 import standin
@@ -274,3 +276,36 @@ def test_a_mounted_socket_carries_each_connection_to_the_host():
         os.unlink(path)
     with cli("0.8.1") as s:
         assert s.run("machine", "create", "--mount-socket", "/a:/b", "vm").returncode == 2
+
+
+def test_roots_vmm_is_another_user_to_the_host_s_socket():
+    """1.2.5 and later; below a folder that it may not enter it does not start. Nobody else's VMM changes."""
+    script = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/er.sock'); print(s.recv(9))"
+    asks = ("machine", "exec", "--name", "vm", "--", standin.PYTHON, "-c", script)
+    folder = tempfile.mkdtemp(prefix="bb-open-", dir="/tmp")
+    path = os.path.join(folder, "host.sock")
+    is_root = os.geteuid() == 0
+    try:
+        with socket.socket(socket.AF_UNIX) as listener, cli("1.9.3", env={
+                "SMOLVM_VM_UID_DROP": "", "XDG_CACHE_HOME": os.path.join(folder, "cache")}) as s:
+            listener.bind(path)
+            listener.listen()
+            listener.settimeout(30)
+            s.create(*stage.source(s), "--mount-socket", path + ":/run/er.sock")
+            done = s.run("machine", "start", "--name", "vm")
+            assert (done.returncode, b"cannot enter " + folder.encode() in done.stderr) == (is_root, is_root), done
+            os.chmod(folder, 0o711)
+            s.start()
+            if is_root:
+                os.chmod(path, 0o600)
+                assert s.run(*asks).stdout in (b"", b"b''\n"), "it connected"
+            os.chmod(path, 0o666)
+            with s.popen(*asks, stdout=subprocess.PIPE) as child, listener.accept()[0] as c:
+                uid = struct.unpack("iII", c.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+                assert uid != os.geteuid() if is_root else uid == os.geteuid(), uid
+                c.sendall(b"hello")
+                c.close()
+                assert child.stdout.read() == b"b'hello'\n"
+            s.ok("machine", "stop", "--name", "vm")
+    finally:
+        standin.smolvm.remove_tree(folder)

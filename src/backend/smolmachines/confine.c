@@ -1,6 +1,4 @@
-/* See confine.h. What a test build breaks to see the probe catch it is this file
- * (confine_broken.c).
- */
+/* See confine.h. */
 #include "backend/smolmachines/confine.h"
 
 #include "backend/smolmachines/statedb.h"

@@ -36,7 +36,8 @@ struct keeper {
 	struct smol_urls urls;
 	struct smol_machine machine;
 	struct smol_guest guest;
-	bool is_left; /* the machine could not be removed: its record stays */
+	bool is_left;       /* the machine could not be removed: its record stays */
+	struct bb_err left; /* why */
 };
 
 static uint8_t receive_buffer[LIMIT_IPC_BODY];
@@ -167,12 +168,9 @@ static int step_launch(struct keeper *k, struct bb_err *err)
 
 static void release_machine(struct keeper *k)
 {
-	struct bb_err err = { 0 };
-
-	if (smol_release_machine(&k->vm, &k->resources, &k->machine, &err) < 0) {
-		k->is_left = true;
-		bb_error("%s; the next command tries again", err.msg);
-	}
+	k->is_left = smol_release_machine(&k->vm, &k->resources, &k->machine, &k->left) < 0;
+	if (k->is_left)
+		bb_error("%s; the next command tries again", k->left.msg);
 }
 
 static int step_init(struct keeper *k, struct bb_err *err)
@@ -247,6 +245,8 @@ static int prepare(struct keeper *k, struct bb_err *err)
 		return -ENOMEM;
 	r = smolvm_open(smolvm_own_environment, &k->vm, err);
 	k->vm.interrupt_fd = k->link_fd;
+	if (r == 0)
+		r = smolvm_check_user(&k->vm, geteuid(), err);
 	if (r < 0)
 		return r;
 	say(k, IPC_KEEPER_STEP, "looking for the image's archive");
@@ -260,6 +260,17 @@ static void say_started(const struct keeper *k)
 	(void)snprintf(note, sizeof(note), "smolvm %u.%u.%u, %s mode", k->vm.version.major,
 		       k->vm.version.minor, k->vm.version.patch, smolvm_mode_names[k->vm.mode]);
 	say(k, IPC_KEEPER_STARTED, note);
+}
+
+/* After the release, so that it can say what could not be undone. */
+static void say_failed(const struct keeper *k, struct bb_err *err)
+{
+	BB_AUTO_FREE char *why = strdup(err->msg);
+
+	if (k->is_left && why != NULL)
+		(void)bb_err_set(err, err->code, "%s; moreover %s; the next command tries again",
+				 why, k->left.msg);
+	say(k, IPC_KEEPER_FAILED, err->msg);
 }
 
 /* The bottle's life: until the monitor hangs up (or says what it may not), or the machine ends. */
@@ -305,10 +316,10 @@ int keeper_run(int link_fd, int console_fd)
 	if (r == 0) {
 		say_started(&k);
 		stay(&k);
-	} else {
-		say(&k, IPC_KEEPER_FAILED, err.msg);
 	}
 	release_all(&k);
+	if (r < 0)
+		say_failed(&k, &err);
 	keeper_done(&k);
 	return r == 0 && !k.is_left ? 0 : 1;
 }

@@ -58,6 +58,9 @@ void smol_see(bool deep, struct smol_seen *ret)
 	*ret = (struct smol_seen){ .kvm_is_skipped =
 					   unproven != NULL && strcmp(unproven, "1") == 0 };
 	ret->version_result = smolvm_open(smolvm_own_environment, &ret->vm, &ret->version_why);
+	ret->is_root = geteuid() == 0;
+	if (ret->version_result == 0)
+		ret->user_result = smolvm_check_user(&ret->vm, geteuid(), &ret->user_why);
 	if (!ret->kvm_is_skipped) {
 		kvm_look(&kvm_host_paths, &ret->kvm);
 		if (ret->kvm.finding == KVM_OPENS)
@@ -99,6 +102,20 @@ static void judge_version(void *arg, struct backend_check *c)
 			     v->patch, smolvm_mode_names[s->vm.mode],
 			     s->vm.mode == SMOLVM_SOCKET ? ": no network at all"
 							 : ": one address on loopback");
+}
+
+static void judge_user(void *arg, struct backend_check *c)
+{
+	const struct smol_seen *s = arg;
+
+	if (s->version_result < 0)
+		report_found(c, BACKEND_CHECK_WARN, "not looked at: it depends on the version");
+	else if (s->user_result < 0)
+		report_found(c, BACKEND_CHECK_FAIL, "%.400s", s->user_why.msg);
+	else if (s->is_root)
+		report_found(c, BACKEND_CHECK_WARN, "the machine's process runs as root");
+	else
+		report_found(c, BACKEND_CHECK_OK, "the machine's process runs as you");
 }
 
 static bool is_skipped(const struct smol_seen *s, struct backend_check *c)
@@ -238,10 +255,15 @@ static void judge_verified(void *arg, struct backend_check *c)
 }
 
 static const struct report_row rows[] = {
-	{ "smolvm", judge_smolvm },     { "version", judge_version },
-	{ "kvm-device", judge_device }, { "kvm-access", judge_access },
-	{ "kvm-proof", judge_proof },   { "network-namespace", judge_netns },
-	{ "packing", judge_packing },   { "verified", judge_verified },
+	{ "smolvm", judge_smolvm },
+	{ "version", judge_version },
+	{ "user", judge_user },
+	{ "kvm-device", judge_device },
+	{ "kvm-access", judge_access },
+	{ "kvm-proof", judge_proof },
+	{ "network-namespace", judge_netns },
+	{ "packing", judge_packing },
+	{ "verified", judge_verified },
 };
 
 int smol_judge(struct smol_seen *s, struct backend_report *ret, struct bb_err *err)

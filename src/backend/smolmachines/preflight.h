@@ -28,6 +28,9 @@ struct smol_seen {
 	struct smolvm vm;   /* path NULL: not on PATH */
 	int version_result; /* of asking its version and of the gate */
 	struct bb_err version_why;
+	bool is_root;
+	int user_result; /* of smolvm_check_user() */
+	struct bb_err user_why;
 	bool kvm_is_skipped; /* SMOL_UNPROVEN_VARIABLE */
 	struct kvm_look kvm;
 	enum smol_proof proof;

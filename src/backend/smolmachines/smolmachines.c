@@ -48,7 +48,7 @@ static const struct smol_handle *peek_of(const struct backend_guest *g)
 static char **keeper_environment(void)
 {
 	static const char *const own[] = { "BOT_BOTTLE_HOME", "BOT_BOTTLE_LOG", "ASAN_OPTIONS",
-					   "UBSAN_OPTIONS" };
+					   "UBSAN_OPTIONS", SMOLVM_AS_ROOT_VARIABLE };
 	BB_AUTO_STRV char **env = smolvm_environment(smolvm_own_environment);
 
 	for (size_t i = 0; env != NULL && i < BB_ARRAY_LEN(own); i++) {

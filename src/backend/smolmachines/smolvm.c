@@ -20,6 +20,9 @@
 #define INPUT_MAX  4096 /* a pipe takes it whole */
 #define WORDS_MAX  400
 
+#define DROP_VARIABLE "SMOLVM_VM_UID_DROP"
+#define DROP_OFF      "off"
+
 /* What smolvm may know of the operator's environment. Nothing that begins with SMOLVM_ is here, and
  * no LD_*: they reach the machine's process and can loosen its policy. */
 static const char *const kept_variables[] = {
@@ -110,16 +113,42 @@ int smolvm_open_at(char *path, char **env, struct smolvm *ret, struct bb_err *er
 	return smolvm_version_gate(&ret->version, &ret->mode, err);
 }
 
+/* The operator's own SMOLVM_* never get here: this one is passed on for a word of ours only. */
+static int keep_root(smolvm_getenv *get, struct smolvm *vm, struct bb_err *err)
+{
+	const char *word = get(SMOLVM_AS_ROOT_VARIABLE);
+
+	if (word == NULL || strcmp(word, "1") != 0 || geteuid() != 0 || !vm->quirks.drops_uid)
+		return 0;
+	return push_variable(&vm->env, DROP_VARIABLE, DROP_OFF) < 0 ? no_memory(err) : 0;
+}
+
+int smolvm_check_user(const struct smolvm *vm, uid_t uid, struct bb_err *err)
+{
+	const char *drop = smolvm_variable(vm, DROP_VARIABLE);
+
+	if (uid != 0 || !vm->quirks.drops_uid || (drop != NULL && strcmp(drop, DROP_OFF) == 0))
+		return 0;
+	return bb_err_set(err, BB_E_REFUSED,
+			  "run by root, smolvm %u.%u.%u gives each machine's process a user of its "
+			  "own, which cannot reach the bottle's socket; run bot-bottle as an "
+			  "ordinary user of group kvm, or set " SMOLVM_AS_ROOT_VARIABLE
+			  "=1: the process then stays root",
+			  vm->version.major, vm->version.minor, vm->version.patch);
+}
+
 int smolvm_open(smolvm_getenv *get, struct smolvm *ret, struct bb_err *err)
 {
 	char *path = smolvm_search(get("PATH"), "smolvm");
+	int r;
 
 	*ret = (struct smolvm){ .interrupt_fd = -1 };
 	if (path == NULL)
 		return bb_err_set(err, BB_E_MISSING,
 				  "'smolvm' is not on PATH; install smolvm " SMOLVM_SOCKET_VERSION
 				  " or later (docs/linux.md says how, with a checksum)");
-	return smolvm_open_at(path, smolvm_environment(get), ret, err);
+	r = smolvm_open_at(path, smolvm_environment(get), ret, err);
+	return r < 0 ? r : keep_root(get, ret, err);
 }
 
 const char *smolvm_variable(const struct smolvm *vm, const char *name)

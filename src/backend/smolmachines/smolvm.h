@@ -48,6 +48,13 @@ char *smolvm_search(const char *path_variable, const char *program);
 int smolvm_open(smolvm_getenv *get, struct smolvm *ret, struct bb_err *err);
 /* The same of a program and an environment that are known; both are taken. */
 int smolvm_open_at(char *path, char **env, struct smolvm *ret, struct bb_err *err);
+/*
+ * Whether this user can have machines. As root, smolvm from 1.2.5 on gives a machine's process a
+ * uid of its own: one that can reach no directory of ours, and that channel would take for another
+ * user's. BB_E_REFUSED then, unless the operator has said that it shall stay root.
+ */
+#define SMOLVM_AS_ROOT_VARIABLE "BOT_BOTTLE_SMOLVM_AS_ROOT"
+int smolvm_check_user(const struct smolvm *vm, uid_t uid, struct bb_err *err);
 /* A variable of its children's environment, borrowed, or NULL. */
 const char *smolvm_variable(const struct smolvm *vm, const char *name);
 /* What its children agree on; borrowed from vm. */

@@ -118,6 +118,7 @@ struct smolvm_quirks smolvm_version_quirks(const struct smolvm_version *v)
 		.sigwinch_ok = is_from(v, 0, 8, 1),
 		.sig_exit_ok = is_from(v, 0, 8, 1),
 		.local_image = is_from(v, 1, 1, 0),
+		.drops_uid = is_from(v, 1, 2, 5),
 		.mount_socket = is_from(v, 1, 7, 5),
 		.labels = is_from(v, 1, 8, 0),
 	};

@@ -30,7 +30,8 @@ struct smolvm_quirks {
 	bool local_image;        /* --image FILE.tar (1.1.0) */
 	bool workload;           /* create ... -- ARGV keeps ARGV running (1.0.2) */
 	bool mount_socket;       /* --mount-socket, also without network (1.7.5) */
-	bool labels;             /* --label K=V (1.8.0) */
+	bool drops_uid; /* run as root it gives each machine's process a uid of its own (1.2.5) */
+	bool labels;    /* --label K=V (1.8.0) */
 };
 
 #define SMOLVM_OLD_VERSION    "0.8.1" /* the newest of the TSI mode */

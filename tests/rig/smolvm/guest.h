@@ -43,6 +43,7 @@ struct guest {
 	const char *workdir, *user;
 	int agent_fd, ready_fd; /* listening agent.sock; told "ready" or why not */
 	int console_fd;         /* where the workload's output goes */
+	unsigned int relay_uid; /* what the VMM is to the host's sockets */
 	bool is_tsi, has_policy;
 	bool keeps_alive;  /* a non-interactive exec without a main container gets a lasting one */
 	bool join_as_user; /* an exec that joins the main container takes the image's user */
@@ -111,6 +112,6 @@ int policy_add(struct guest *g, const char *cidr, struct bb_err *err);
 bool policy_allows(const struct guest *g, const struct in6_addr *address);
 
 /* relay.c: VMM: carries one accepted connection to the host's socket, by two children. */
-void relay_start(int guest_fd, const char *host_path);
+void relay_start(const struct guest *g, int guest_fd, const char *host_path);
 
 #endif

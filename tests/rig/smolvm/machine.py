@@ -19,6 +19,7 @@ from .switches import Failure
 
 NAME = re.compile(r"[A-Za-z0-9](?!.*--)[A-Za-z0-9_-]{0,127}(?<!-)\Z")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+FIRST_VMM_UID = 62000
 NOT_READY = "agent did not become ready within 30 seconds"
 
 
@@ -174,8 +175,20 @@ def effective_config(record):
     return {"version": 1, "mounts": record["mounts"], "ports": record["ports"], "resources": resources}
 
 
+def vmm_uid(name):
+    """Root's VMM drops to a user of its own since 1.2.5; here only towards the host's sockets and its data."""
+    if os.geteuid() != 0 or not switches.since("1.2.5") or os.environ.get("SMOLVM_VM_UID_DROP") == "off":
+        return os.geteuid()
+    folder = data_dir(name)
+    while folder != "/":
+        folder = os.path.dirname(folder)
+        if not os.stat(folder).st_mode & 0o001:
+            raise Failure(f"agent operation failed: start: the VMM's user cannot enter {folder}")
+    return FIRST_VMM_UID + int(os.path.basename(data_dir(name)), 16) % 1000
+
+
 def runner_options(record, image, plan, fds):
-    options = {"--dir": data_dir(record["name"]), "--hostname": record["name"][:64], "--agent-fd": fds[0],
+    options = {"--relay-uid": vmm_uid(record["name"]), "--dir": data_dir(record["name"]), "--hostname": record["name"][:64], "--agent-fd": fds[0],
                "--ready-fd": fds[1], "--console-fd": fds[2],
                "--user": record.get("user") or image.field("User", ""),
                "--workdir": record["workdir"] or image.field("WorkingDir", "/"),

@@ -56,6 +56,7 @@ STRING_OPTION(user)
 NUMBER_OPTION(agent_fd)
 NUMBER_OPTION(ready_fd)
 NUMBER_OPTION(console_fd)
+NUMBER_OPTION(relay_uid)
 NUMBER_OPTION(is_tsi)
 NUMBER_OPTION(has_policy)
 NUMBER_OPTION(keeps_alive)
@@ -94,6 +95,7 @@ static const struct option_def options[] = {
 	{ "--agent-fd", set_agent_fd },
 	{ "--ready-fd", set_ready_fd },
 	{ "--console-fd", set_console_fd },
+	{ "--relay-uid", set_relay_uid },
 	{ "--tsi", set_is_tsi },
 	{ "--policy", set_has_policy },
 	{ "--keep-alive", set_keeps_alive },
@@ -160,7 +162,7 @@ static void accept_socket(const struct guest *g, int listener, size_t index)
 	BB_AUTO_CLOSE int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd >= 0)
-		relay_start(fd, g->sockets[index].host);
+		relay_start(g, fd, g->sockets[index].host);
 }
 
 /* Until the guest is gone or the VMM is told to end. */

@@ -12,7 +12,21 @@
 
 #define CHUNK 65536
 
-static int dial(const char *path)
+/* As the VMM's own user, which root's is not from 1.2.5 on. */
+static int connect_as(uid_t uid, int fd, const struct sockaddr_un *a)
+{
+	const uid_t own = geteuid();
+	int r;
+
+	if (uid != own && seteuid(uid) < 0)
+		return -1;
+	r = connect(fd, (const struct sockaddr *)a, sizeof(*a));
+	if (uid != own && seteuid(own) < 0)
+		_exit(1);
+	return r;
+}
+
+static int dial(uid_t uid, const char *path)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	BB_AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -20,7 +34,7 @@ static int dial(const char *path)
 	if (fd < 0 || strlen(path) >= sizeof(a.sun_path))
 		return -1;
 	memcpy(a.sun_path, path, strlen(path));
-	return connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ? -1 : bb_take_fd(&fd);
+	return connect_as(uid, fd, &a) < 0 ? -1 : bb_take_fd(&fd);
 }
 
 /* One direction, in a child that dies with the VMM. End of data is passed on as such; a failed
@@ -48,9 +62,9 @@ static void carry(int from, int to)
 	_exit(0);
 }
 
-void relay_start(int guest_fd, const char *host_path)
+void relay_start(const struct guest *g, int guest_fd, const char *host_path)
 {
-	BB_AUTO_CLOSE int host_fd = dial(host_path);
+	BB_AUTO_CLOSE int host_fd = dial(g->relay_uid, host_path);
 
 	if (host_fd < 0)
 		return; /* the caller closes: the guest sees the end at once */

@@ -207,6 +207,20 @@ static void tsi_mode_needs_a_namespace(void **state)
 	assert_may_start(&s);
 }
 
+static void root_is_told_and_may_be_refused(void **state)
+{
+	struct smol_seen s = good_host();
+
+	(void)state;
+	assert_may_start(&s);
+	assert_row("user", BACKEND_CHECK_OK, "runs as you", "");
+	s.is_root = true;
+	assert_may_start(&s);
+	assert_row("user", BACKEND_CHECK_WARN, "runs as root", "");
+	s.user_result = bb_err_set(&s.user_why, BB_E_REFUSED, "run by root, smolvm 1.8.0 gives");
+	assert_stops(&s, "user", "run by root, smolvm 1.8.0 gives", "");
+}
+
 static void kvm_is_not_looked_at_when_told_so(void **state)
 {
 	struct smol_seen s = good_host();
@@ -247,6 +261,7 @@ int main(void)
 		cmocka_unit_test(a_failed_proof_stops),
 		cmocka_unit_test(without_a_proof_it_is_not_proven),
 		cmocka_unit_test(tsi_mode_needs_a_namespace),
+		cmocka_unit_test(root_is_told_and_may_be_refused),
 		cmocka_unit_test(kvm_is_not_looked_at_when_told_so),
 		cmocka_unit_test(the_first_failure_is_the_sentence),
 	};

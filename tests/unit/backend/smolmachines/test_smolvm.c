@@ -133,6 +133,39 @@ static void opening_asks_the_version_and_the_gate(void **state)
 	smolvm_done(&vm);
 }
 
+static const char *as_root_getenv(const char *name)
+{
+	return strcmp(name, SMOLVM_AS_ROOT_VARIABLE) == 0 ? "1" : fake_getenv(name);
+}
+
+/* From 1.2.5 on a machine's process has a user of its own when root starts it. */
+static void root_is_refused_unless_it_is_said_to_stay_root(void **state)
+{
+	struct smolvm vm;
+	struct bb_err err = { 0 };
+	const char *drop;
+
+	(void)state;
+	assert_int_equal(smolvm_check_user(&fake_vm, 1000, &err), 0);
+	assert_error(smolvm_check_user(&fake_vm, 0, &err), BB_E_REFUSED, err);
+	assert_non_null(strstr(err.msg, SMOLVM_AS_ROOT_VARIABLE "=1"));
+	assert_int_equal(smolvm_open(as_root_getenv, &vm, NULL), 0);
+	drop = smolvm_variable(&vm, "SMOLVM_VM_UID_DROP");
+	if (geteuid() == 0) {
+		assert_non_null(drop);
+		assert_string_equal(drop, "off");
+		assert_int_equal(smolvm_check_user(&vm, 0, NULL), 0);
+	} else {
+		assert_null(drop); /* means nothing there */
+	}
+	smolvm_done(&vm);
+	fake_does("--version", "echo smolvm 0.8.1");
+	assert_int_equal(smolvm_open(as_root_getenv, &vm, NULL), 0);
+	assert_null(smolvm_variable(&vm, "SMOLVM_VM_UID_DROP"));
+	assert_int_equal(smolvm_check_user(&vm, 0, NULL), 0);
+	smolvm_done(&vm);
+}
+
 static void output_error_and_code_are_kept_apart(void **state)
 {
 	struct smolvm_result r;
@@ -377,6 +410,7 @@ int main(void)
 		FAKE_TEST(a_childs_environment_is_the_list_alone),
 		FAKE_TEST(smolvm_is_looked_for_along_path),
 		FAKE_TEST(opening_asks_the_version_and_the_gate),
+		FAKE_TEST(root_is_refused_unless_it_is_said_to_stay_root),
 		FAKE_TEST(output_error_and_code_are_kept_apart),
 		FAKE_TEST(what_smolvm_says_is_escaped_and_its_end_counts),
 		FAKE_TEST(a_command_that_hangs_is_ended_at_its_limit),
