@@ -37,7 +37,8 @@ static int take_nothing(const struct manifest_reader *r, const struct manifest_n
 
 #define PASSED "of Claude Code's sub-agents; not used here"
 static const struct manifest_key agent_keys[] = {
-	{ "bottle", MANIFEST_SCALAR, take_bottle, "the bottle it runs in" },
+	{ "bottle", MANIFEST_SCALAR, take_bottle, "the bottle it runs in",
+	  MANIFEST_PATTERN(MANIFEST_NAME_PATTERN) },
 	{ "name", MANIFEST_SCALAR, take_nothing, PASSED },
 	{ "description", MANIFEST_SCALAR, take_nothing, PASSED },
 	{ "model", MANIFEST_SCALAR, take_nothing, PASSED },
@@ -51,8 +52,8 @@ static const struct manifest_key agent_keys[] = {
 	{ "agent_provider", MANIFEST_MAP, NULL, "belongs into the bottle, not into the agent" },
 	{ "repos", MANIFEST_MAP, NULL, "is refused on an agent: it carries credentials" },
 };
-static const struct manifest_block agent_block = { "an agent", agent_keys,
-						   BB_ARRAY_LEN(agent_keys) };
+const struct manifest_block manifest_agent_block = { "an agent", agent_keys,
+						     BB_ARRAY_LEN(agent_keys) };
 
 static char *trimmed(struct bb_view v)
 {
@@ -82,7 +83,7 @@ int manifest_parse_agent(struct bb_view text, const char *name, const char *file
 		return bb_err_set(err, -ENOMEM, "out of memory");
 	r = manifest_read_tree(text, file, &root, &body, err);
 	if (r == 0)
-		r = manifest_take_block(&reader, &agent_block, root, a);
+		r = manifest_take_block(&reader, &manifest_agent_block, root, a);
 	if (r < 0)
 		return r;
 	a->prompt = trimmed(body);

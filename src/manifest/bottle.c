@@ -146,13 +146,13 @@ static int take_auth_token(const struct manifest_reader *r, const struct manifes
 static const struct manifest_key provider_keys[] = {
 	{ "template", MANIFEST_SCALAR, take_template, "the agent's provider: claude" },
 	{ "auth_token", MANIFEST_SCALAR, take_auth_token,
-	  "host variable that holds the provider's token" },
+	  "host variable that holds the provider's token", MANIFEST_PATTERN(MANIFEST_ENV_PATTERN) },
 	{ "forward_host_credentials", MANIFEST_SCALAR, NULL, REFUSE_CODEX },
 	{ "settings", MANIFEST_MAP, NULL, "belongs to the pi provider, which is not built yet" },
 	{ "dockerfile", MANIFEST_SCALAR, NULL, REFUSE_DOCKERFILE },
 };
 static const struct manifest_block provider_block = { "agent_provider", provider_keys,
-						      BB_ARRAY_LEN(provider_keys) };
+						      BB_ARRAY_LEN(provider_keys), "template" };
 
 static int take_provider(const struct manifest_reader *r, const struct manifest_node *value,
 			 void *target)
@@ -189,9 +189,10 @@ static int take_log(const struct manifest_reader *r, const struct manifest_node 
 }
 
 static const struct manifest_key egress_keys[] = {
-	{ "routes", MANIFEST_LIST, manifest_take_routes, "hosts that the agent may reach" },
+	{ "routes", MANIFEST_LIST, manifest_take_routes, "hosts that the agent may reach",
+	  MANIFEST_LIST_OF(manifest_route_block) },
 	{ "log", MANIFEST_SCALAR, take_log,
-	  "0 or 1; the audit holds one record per verdict at both" },
+	  "0 or 1; the audit holds one record per verdict at both", MANIFEST_RANGE(0, 1) },
 	{ "dlp", MANIFEST_MAP, NULL, REFUSE_DLP },
 	{ "outbound_detectors", MANIFEST_LIST, NULL, REFUSE_DLP },
 	{ "inbound_detectors", MANIFEST_LIST, NULL, REFUSE_DLP },
@@ -281,11 +282,14 @@ static int take_time(const struct manifest_reader *r, const struct manifest_node
 }
 
 static const struct manifest_key resource_keys[] = {
-	{ "cpus", MANIFEST_SCALAR, take_cpus, "processors, 1 to 64" },
-	{ "memory", MANIFEST_SCALAR, take_memory, "such as 2G" },
-	{ "disk", MANIFEST_SCALAR, take_disk, "such as 8G" },
-	{ "pids", MANIFEST_SCALAR, take_pids, "processes at a time" },
-	{ "time", MANIFEST_SCALAR, take_time, "the bottle ends after this, such as 8h" },
+	{ "cpus", MANIFEST_SCALAR, take_cpus, "processors", MANIFEST_RANGE(1, 64) },
+	{ "memory", MANIFEST_SCALAR, take_memory, "such as 2G",
+	  MANIFEST_PATTERN(MANIFEST_SIZE_PATTERN) },
+	{ "disk", MANIFEST_SCALAR, take_disk, "such as 8G",
+	  MANIFEST_PATTERN(MANIFEST_SIZE_PATTERN) },
+	{ "pids", MANIFEST_SCALAR, take_pids, "processes at a time", MANIFEST_RANGE(16, 1u << 20) },
+	{ "time", MANIFEST_SCALAR, take_time, "the bottle ends after this, such as 8h",
+	  MANIFEST_PATTERN("^[0-9]+[smh]?$") },
 };
 static const struct manifest_block resource_block = { "resources", resource_keys,
 						      BB_ARRAY_LEN(resource_keys) };
@@ -348,13 +352,17 @@ static int take_extends(const struct manifest_reader *r, const struct manifest_n
 
 #define REFUSE_OLD "is a key of an older format and means nothing here; write 'egress.routes'"
 static const struct manifest_key bottle_keys[] = {
-	{ "env", MANIFEST_MAP, take_env, "environment of the agent: literals or ${HOST_VAR}" },
-	{ "agent_provider", MANIFEST_MAP, take_provider, "which agent, and its token" },
-	{ "egress", MANIFEST_MAP, take_egress, "what the agent may reach" },
+	{ "env", MANIFEST_MAP, take_env, "environment of the agent: literals or ${HOST_VAR}",
+	  MANIFEST_SHAPE(.names = MANIFEST_ENV_PATTERN) },
+	{ "agent_provider", MANIFEST_MAP, take_provider, "which agent, and its token",
+	  MANIFEST_BLOCK(provider_block) },
+	{ "egress", MANIFEST_MAP, take_egress, "what the agent may reach",
+	  MANIFEST_BLOCK(egress_block) },
 	{ "image", MANIFEST_SCALAR, take_image, "guest image: claude, base or host" },
-	{ "resources", MANIFEST_MAP, take_resources, "limits" },
+	{ "resources", MANIFEST_MAP, take_resources, "limits", MANIFEST_BLOCK(resource_block) },
 	{ "extends", MANIFEST_SCALAR_OR_LIST, take_extends,
-	  "the bottle, or bottles, that this one starts from" },
+	  "the bottle, or bottles, that this one starts from",
+	  MANIFEST_PATTERN(MANIFEST_NAME_PATTERN) },
 	{ "git-gate", MANIFEST_MAP, NULL, "is not built yet; this bottle has no git remote" },
 	{ "workspace", MANIFEST_MAP, NULL, "is not built yet; use 'start --cwd'" },
 	{ "supervise", MANIFEST_SCALAR, NULL,
@@ -368,8 +376,8 @@ static const struct manifest_key bottle_keys[] = {
 	{ "tokens", MANIFEST_MAP, NULL, REFUSE_OLD },
 	{ "ExtraHosts", MANIFEST_LIST, NULL, REFUSE_OLD },
 };
-static const struct manifest_block bottle_block = { "a bottle", bottle_keys,
-						    BB_ARRAY_LEN(bottle_keys) };
+const struct manifest_block manifest_bottle_block = { "a bottle", bottle_keys,
+						      BB_ARRAY_LEN(bottle_keys) };
 
 int manifest_bottle_new(const char *name, struct manifest_bottle **ret, struct bb_err *err)
 {
@@ -390,7 +398,7 @@ int manifest_take_bottle(const struct manifest_node *root, struct manifest_bottl
 {
 	const struct manifest_reader r = { .file = root->file, .err = err };
 
-	return manifest_take_block(&r, &bottle_block, root, b);
+	return manifest_take_block(&r, &manifest_bottle_block, root, b);
 }
 
 int manifest_parse_bottle(struct bb_view text, const char *name, const char *file,

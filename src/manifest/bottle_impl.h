@@ -26,6 +26,7 @@ static inline struct manifest_origin manifest_origin_of(const struct manifest_no
 								    : value->line };
 }
 
+extern const struct manifest_block manifest_route_block, manifest_match_block;
 /* The row `egress.routes`: adds every route to the bottle's policy. */
 int manifest_take_routes(const struct manifest_reader *r, const struct manifest_node *list,
 			 void *bottle);

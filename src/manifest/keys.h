@@ -16,6 +16,31 @@ struct manifest_reader {
 	struct bb_err *err;
 };
 
+struct manifest_block;
+
+/* What a value may be, as far as a table can say it: for the JSON Schema and the man pages. The
+ * row's function still judges. A shape with a block or with names is a block of keys. */
+struct manifest_shape {
+	const struct manifest_block *block; /* its keys */
+	const char *names;                  /* keys of the writer's own: a pattern for them */
+	/* Of each entry of a list, and of each value of a block with names; NULL: any text. */
+	const struct manifest_shape *items;
+	const char *const *words; /* a value: one of these */
+	const char *pattern;      /* a value: anchored, in what ECMA 262 and POSIX have in common */
+	uint64_t min, max;        /* max above 0: a whole number */
+};
+#define MANIFEST_SHAPE(...)    (&(const struct manifest_shape){ __VA_ARGS__ })
+#define MANIFEST_BLOCK(b)      MANIFEST_SHAPE(.block = &(b))
+#define MANIFEST_LIST_OF(b)    MANIFEST_SHAPE(.items = MANIFEST_BLOCK(b))
+#define MANIFEST_RANGE(lo, hi) MANIFEST_SHAPE(.min = (lo), .max = (hi))
+#define MANIFEST_TEXTS         MANIFEST_SHAPE(.items = NULL) /* a list of any texts */
+#define MANIFEST_PATTERN(p)    MANIFEST_SHAPE(.pattern = (p))
+#define MANIFEST_WORDS(...)    MANIFEST_SHAPE(.words = (const char *const[]){ __VA_ARGS__, NULL })
+
+#define MANIFEST_NAME_PATTERN "^[a-z][a-z0-9-]*$"
+#define MANIFEST_ENV_PATTERN  "^[A-Za-z_][A-Za-z0-9_]*$"
+#define MANIFEST_SIZE_PATTERN "^[0-9]+[KMGkmg]?$"
+
 struct manifest_key {
 	const char *name;
 	enum manifest_kind kind;
@@ -24,13 +49,20 @@ struct manifest_key {
 	int (*take)(const struct manifest_reader *r, const struct manifest_node *value,
 		    void *target);
 	const char *text; /* one line of help, or, with take NULL, why it is refused */
+	/* What the value holds; needed where it is a block or a list. NULL: any text. */
+	const struct manifest_shape *shape;
 };
 
 struct manifest_block {
 	const char *place; /* "a bottle", "an egress route": for errors */
 	const struct manifest_key *keys;
 	size_t count;
+	/* Keys that must be there, separated by blanks; "a|b": one of the two. NULL: none. */
+	const char *needs;
 };
+
+/* The whole of either format: the front matter. */
+extern const struct manifest_block manifest_bottle_block, manifest_agent_block;
 
 /* Checks and takes every key of map. */
 int manifest_take_block(const struct manifest_reader *r, const struct manifest_block *block,

@@ -65,31 +65,33 @@ static int take_value(const struct manifest_reader *r, const struct manifest_nod
 }
 
 static const struct manifest_key path_keys[] = {
-	{ "type", MANIFEST_SCALAR, take_type, "exact, prefix (up to a '/') or regex (whole path)" },
+	{ "type", MANIFEST_SCALAR, take_type, "exact, prefix (up to a '/') or regex (whole path)",
+	  MANIFEST_WORDS("exact", "prefix", "regex") },
 	{ "value", MANIFEST_SCALAR, take_value, "/v1/messages" },
 };
 static const struct manifest_key field_keys[] = {
 	{ "name", MANIFEST_SCALAR, take_name, "of the header or query parameter" },
-	{ "type", MANIFEST_SCALAR, take_type, "exact (when left out) or regex (whole value)" },
+	{ "type", MANIFEST_SCALAR, take_type, "exact (when left out) or regex (whole value)",
+	  MANIFEST_WORDS("exact", "regex") },
 	{ "value", MANIFEST_SCALAR, take_value, "what it must be, each time it comes" },
 };
+static const struct manifest_block path_block = { "a path of 'matches'", path_keys,
+						  BB_ARRAY_LEN(path_keys), "type value" };
+static const struct manifest_block header_block = { "a header of 'matches'", field_keys,
+						    BB_ARRAY_LEN(field_keys), "name value" };
+static const struct manifest_block query_block = { "a query parameter of 'matches'", field_keys,
+						   BB_ARRAY_LEN(field_keys), "name value" };
 
 /* How each kind of value is read. */
 static const struct {
-	struct manifest_block block;
+	const struct manifest_block *block;
 	const char *example;
 	size_t limit;
 } places[] = {
-	[POLICY_PATHS] = { { "a path of 'matches'", path_keys, BB_ARRAY_LEN(path_keys) },
-			   "{type: prefix, value: /v1}",
-			   LIMIT_MATCH_PATHS },
-	[POLICY_HEADERS] = { { "a header of 'matches'", field_keys, BB_ARRAY_LEN(field_keys) },
-			     "{name: accept, value: application/json}",
+	[POLICY_PATHS] = { &path_block, "{type: prefix, value: /v1}", LIMIT_MATCH_PATHS },
+	[POLICY_HEADERS] = { &header_block, "{name: accept, value: application/json}",
 			     LIMIT_MATCH_FIELDS },
-	[POLICY_QUERY] = { { "a query parameter of 'matches'", field_keys,
-			     BB_ARRAY_LEN(field_keys) },
-			   "{name: state, value: open}",
-			   LIMIT_MATCH_FIELDS },
+	[POLICY_QUERY] = { &query_block, "{name: state, value: open}", LIMIT_MATCH_FIELDS },
 };
 _Static_assert(BB_ARRAY_LEN(places) == POLICY_NUM_PLACES, "one row each");
 
@@ -102,8 +104,8 @@ static int take_entry(const struct manifest_reader *r, const struct manifest_nod
 
 	if (entry->kind != MANIFEST_MAP)
 		return manifest_refuse(r, entry->line, "%s is written %s",
-				       places[place].block.place, places[place].example);
-	result = manifest_take_block(r, &places[place].block, entry, &t);
+				       places[place].block->place, places[place].example);
+	result = manifest_take_block(r, places[place].block, entry, &t);
 	if (result < 0)
 		return result;
 	if (place == POLICY_PATHS && !t.has_type)
@@ -112,10 +114,10 @@ static int take_entry(const struct manifest_reader *r, const struct manifest_nod
 				       "'type: regex'");
 	if (place != POLICY_PATHS && t.value.name == NULL)
 		return manifest_refuse(r, entry->line, "%s needs 'name'",
-				       places[place].block.place);
+				       places[place].block->place);
 	if (t.value.text == NULL)
 		return manifest_refuse(r, entry->line, "%s needs 'value'",
-				       places[place].block.place);
+				       places[place].block->place);
 	if (policy_check_value(&t.value, place, &inner) < 0)
 		return manifest_refuse(r, entry->line, "%s", inner.msg);
 	if (policy_value_add(list, t.value.how, t.value.name, t.value.text) == NULL)
@@ -203,13 +205,16 @@ static int take_methods(const struct manifest_reader *r, const struct manifest_n
 }
 
 static const struct manifest_key match_keys[] = {
-	{ "paths", MANIFEST_LIST, take_paths, "one of these; any path when left out" },
-	{ "methods", MANIFEST_LIST, take_methods, "one of these; any method when left out" },
-	{ "headers", MANIFEST_LIST, take_headers, "all of these" },
-	{ "query", MANIFEST_LIST, take_query, "all of these parameters" },
+	{ "paths", MANIFEST_LIST, take_paths, "one of these; any path when left out",
+	  MANIFEST_LIST_OF(path_block) },
+	{ "methods", MANIFEST_LIST, take_methods, "one of these; any method when left out",
+	  MANIFEST_TEXTS },
+	{ "headers", MANIFEST_LIST, take_headers, "all of these", MANIFEST_LIST_OF(header_block) },
+	{ "query", MANIFEST_LIST, take_query, "all of these parameters",
+	  MANIFEST_LIST_OF(query_block) },
 };
-static const struct manifest_block match_block = { "an entry of 'matches'", match_keys,
-						   BB_ARRAY_LEN(match_keys) };
+const struct manifest_block manifest_match_block = { "an entry of 'matches'", match_keys,
+						     BB_ARRAY_LEN(match_keys) };
 
 int manifest_take_matches(const struct manifest_reader *r, const struct manifest_node *list,
 			  struct policy_route *route)
@@ -228,7 +233,7 @@ int manifest_take_matches(const struct manifest_reader *r, const struct manifest
 		m = policy_match_add(route);
 		if (m == NULL)
 			return bb_err_set(r->err, -ENOMEM, "out of memory");
-		result = manifest_take_block(r, &match_block, entry, m);
+		result = manifest_take_block(r, &manifest_match_block, entry, m);
 	}
 	return result;
 }

@@ -150,11 +150,10 @@ static int refuse_unknown(const struct expansion *x, const struct manifest_prese
 	for (size_t i = 0; i < count; i++)
 		(void)bb_buf_printf(&list, "%s%s", i > 0 ? ", " : "", names[i]);
 	(void)bb_buf_append_byte(&list, '\0');
-	return bb_err_set(x->err, BB_E_USAGE,
-			  "manifest '%s':%u: unknown preset '%s'; there are: %s", p->at.file,
-			  p->at.line, p->name,
-			  count > 0 ? (const char *)bb_buf_peek(&list).p
-				    : "none; install bot-bottle again");
+	return bb_err_set(
+		x->err, BB_E_USAGE, "manifest '%s':%u: unknown preset '%s'; there are: %s",
+		p->at.file, p->at.line, p->name,
+		count > 0 ? (const char *)bb_buf_peek(&list).p : "none; install bot-bottle again");
 }
 
 static int read_file(const struct expansion *x, const struct manifest_preset *p,
@@ -351,11 +350,10 @@ static int finish_route(struct expansion *x, const struct preset_file *f,
 			struct policy_route *route)
 {
 	free(route->origin);
-	route->origin = bb_text_printf("preset %s%s%s (%s:%u%s%s)", p->name,
-				       p->argument != NULL ? ":" : "",
-				       p->argument != NULL ? p->argument : "", p->at.file,
-				       p->at.line, site != NULL ? ", " : "",
-				       site != NULL ? site->origin : "");
+	route->origin =
+		bb_text_printf("preset %s%s%s (%s:%u%s%s)", p->name, p->argument != NULL ? ":" : "",
+			       p->argument != NULL ? p->argument : "", p->at.file, p->at.line,
+			       site != NULL ? ", " : "", site != NULL ? site->origin : "");
 	if (route->origin == NULL)
 		return no_memory(x->err);
 	if (site != NULL) {

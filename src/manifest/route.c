@@ -156,11 +156,14 @@ static int take_token_ref(const struct manifest_reader *r, const struct manifest
 }
 
 static const struct manifest_key auth_keys[] = {
-	{ "scheme", MANIFEST_SCALAR, take_scheme, "Bearer: sent as 'Authorization: Bearer TOKEN'" },
+	{ "scheme", MANIFEST_SCALAR, take_scheme, "Bearer: sent as 'Authorization: Bearer TOKEN'",
+	  MANIFEST_WORDS("Bearer") },
 	{ "header", MANIFEST_SCALAR, take_header, "sent as 'NAME: TOKEN' instead, e.g. x-api-key" },
-	{ "token_ref", MANIFEST_SCALAR, take_token_ref, "host variable that holds the token" },
+	{ "token_ref", MANIFEST_SCALAR, take_token_ref, "host variable that holds the token",
+	  MANIFEST_PATTERN(MANIFEST_ENV_PATTERN) },
 };
-static const struct manifest_block auth_block = { "auth", auth_keys, BB_ARRAY_LEN(auth_keys) };
+static const struct manifest_block auth_block = { "auth", auth_keys, BB_ARRAY_LEN(auth_keys),
+						  "scheme|header token_ref" };
 
 static int take_auth(const struct manifest_reader *r, const struct manifest_node *value,
 		     void *target)
@@ -189,13 +192,17 @@ static int take_matches(const struct manifest_reader *r, const struct manifest_n
 	return manifest_take_matches(r, value, &t->route);
 }
 
+#define PORTS MANIFEST_SHAPE(.items = MANIFEST_RANGE(1, 65535))
 static const struct manifest_key route_keys[] = {
 	{ "host", MANIFEST_SCALAR, take_host, "api.example.com, or *.example.com" },
-	{ "ports", MANIFEST_LIST, take_tls_ports, "TLS ports; [443] when left out" },
-	{ "plain_ports", MANIFEST_LIST, take_plain_ports, "plain HTTP ports, never with auth" },
-	{ "auth", MANIFEST_MAP, take_auth, "credential that is put in on the way out" },
+	{ "ports", MANIFEST_LIST, take_tls_ports, "TLS ports; [443] when left out", PORTS },
+	{ "plain_ports", MANIFEST_LIST, take_plain_ports, "plain HTTP ports, never with auth",
+	  PORTS },
+	{ "auth", MANIFEST_MAP, take_auth, "credential that is put in on the way out",
+	  MANIFEST_BLOCK(auth_block) },
 	{ "matches", MANIFEST_LIST, take_matches,
-	  "requests that are allowed; every one when left out" },
+	  "requests that are allowed; every one when left out",
+	  MANIFEST_LIST_OF(manifest_match_block) },
 	{ "dlp", MANIFEST_MAP, NULL, REFUSE_DLP },
 	{ "git", MANIFEST_MAP, NULL, "is not built yet" },
 	{ "private", MANIFEST_SCALAR, NULL,
@@ -206,8 +213,8 @@ static const struct manifest_key route_keys[] = {
 	{ "tls_passthrough", MANIFEST_SCALAR, NULL,
 	  "is refused: what cannot be read is not let through" },
 };
-static const struct manifest_block route_block = { "an egress route", route_keys,
-						   BB_ARRAY_LEN(route_keys) };
+const struct manifest_block manifest_route_block = { "an egress route", route_keys,
+						     BB_ARRAY_LEN(route_keys), "host" };
 
 /* A header that egress takes away, or writes, is not the one that a rule would judge. */
 static int check_judged(const struct manifest_reader *r, const struct route_reading *t)
@@ -277,7 +284,7 @@ static int take_route(const struct manifest_reader *r, const struct manifest_nod
 
 	if (entry->kind != MANIFEST_MAP)
 		return manifest_refuse(r, entry->line, "an egress route is written '- host: NAME'");
-	result = manifest_take_block(r, &route_block, entry, &t);
+	result = manifest_take_block(r, &manifest_route_block, entry, &t);
 	if (result == 0)
 		result = check_route(r, entry, &t);
 	if (result == 0)

@@ -96,8 +96,7 @@ static bool split_url(struct bb_view v, struct url *ret)
 	const uint8_t *at;
 
 	for (; i < BB_ARRAY_LEN(schemes); i++)
-		if (v.n > strlen(schemes[i]) &&
-		    memcmp(v.p, schemes[i], strlen(schemes[i])) == 0)
+		if (v.n > strlen(schemes[i]) && memcmp(v.p, schemes[i], strlen(schemes[i])) == 0)
 			break;
 	if (i == BB_ARRAY_LEN(schemes))
 		return false;
@@ -125,8 +124,7 @@ static bool is_known(const struct manifest_sites *sites, const struct manifest_s
 
 static int site_push(struct manifest_sites *sites, const struct manifest_site *s)
 {
-	struct manifest_site *grown =
-		reallocarray(sites->items, sites->count + 1, sizeof(*grown));
+	struct manifest_site *grown = reallocarray(sites->items, sites->count + 1, sizeof(*grown));
 
 	if (grown == NULL)
 		return -ENOMEM;

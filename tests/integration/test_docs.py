@@ -1,5 +1,6 @@
-"""Completions in the three real shells, typed into a terminal; man pages; both from the program's tables."""
+"""Completions in the three real shells, typed into a terminal; man pages; schemas; all from the program's tables."""
 
+import json
 import os
 import pty
 import re
@@ -9,6 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import jsonschema
+import yaml
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from rig.bottle import Home, program  # noqa: E402
@@ -221,7 +225,8 @@ def test_man_pages_are_clean():
     """Every page that is installed, by the strictest reader there is; and it shows what it should."""
     names = commands()
     assert "start" in names and "complete" not in names, names
-    pages = {"bot-bottle.1": docs("man"), **{f"bot-bottle-{n}.1": docs("man", n) for n in names}}
+    pages = {"bot-bottle.1": docs("man"), **{f"bot-bottle-{n}.1": docs("man", n) for n in names},
+             **{f"bot-bottle-{n}.5": docs("format", n) for n in ("bottle", "agent")}}
     with tempfile.TemporaryDirectory() as top:
         for name, text in pages.items():
             path = os.path.join(top, name)
@@ -249,3 +254,95 @@ def test_man_page_names_every_variable():
     assert len(asked) >= 4, asked
     page = docs("man")
     assert [v for v in sorted(asked) if v not in page] == []
+
+
+def front_matter(text):
+    """The values as a YAML reader of an editor gives them to its schema."""
+    return yaml.safe_load(text.split("---\n")[1]) or {}
+
+
+GOOD = {
+    "bottle": [
+        "", "env: {A: 1, B: two, C: true, D: '${HOST}', E: null, F: }\n", "extends: base\n", "extends: [a, b]\n",
+        "agent_provider: {template: claude, auth_token: MY_TOKEN}\n", "image: base\n",
+        "egress: {log: 1, routes: [{host: a.example}, {host: '*.b.example', ports: [443, 8443], plain_ports: [80]}]}\n",
+        "egress: {routes: [{host: a.example, auth: {scheme: Bearer, token_ref: T}}]}\n",
+        "egress: {routes: [{host: a.example, auth: {header: x-api-key, token_ref: T}}]}\n",
+        "egress: {routes: [{host: a.example, matches: [{methods: [GET], paths: [{type: prefix, value: /v1}],"
+        " headers: [{name: accept, value: a}], query: [{name: q, type: regex, value: '[0-9]+'}]}]}]}\n",
+        "resources: {cpus: 2, memory: 2G, disk: 8G, pids: 100, time: 8h}\n",
+    ],
+    "agent": ["", "bottle: dev\n", "bottle: dev\nname: x\ndescription: y\nmodel: opus\ncolor: red\nmemory: user\n"],
+}
+BAD = {
+    "bottle": [
+        "egres: {}\n", "env: [A]\n", "env: {1A: x}\n", "env: {A: [x]}\n", "extends: Base\n",
+        "extends: {a: b}\n", "image: [base]\n", "agent_provider: {auth_token: T}\n",
+        "agent_provider: {template: claude, dockerfile: x}\n", "egress: {routes: {host: a.example}}\n",
+        "egress: {routes: [a.example]}\n", "egress: {routes: [{ports: [443]}]}\n",
+        "egress: {routes: [{host: a.example, ports: [0]}]}\n", "egress: {routes: [{host: a.example, ports: ['443']}]}\n",
+        "egress: {routes: [{host: a.example, auth: {scheme: Bearer}}]}\n",
+        "egress: {routes: [{host: a.example, auth: {token_ref: T}}]}\n",
+        "egress: {routes: [{host: a.example, auth: {scheme: Bearer, header: x-a, token_ref: T}}]}\n",
+        "egress: {routes: [{host: a.example, auth: {scheme: Bearer, token_ref: 'not a name'}}]}\n",
+        "egress: {routes: [{host: a.example, role: x}]}\n", "egress: {routes: [{host: a.example, tls_passthrough: true}]}\n",
+        "egress: {routes: [{host: a.example, matches: [{paths: [{value: /v1}]}]}]}\n",
+        "egress: {routes: [{host: a.example, matches: [{paths: [{type: glob, value: /v1}]}]}]}\n",
+        "egress: {routes: [{host: a.example, matches: [{verbs: [GET]}]}]}\n",
+        "egress: {log: 9}\n", "egress: {allowlist: [a.example]}\n", "resources: {cpus: 0}\n", "resources: {memory: lots}\n",
+        "resources: {time: 8 hours}\n", "pipelock: {}\n", "supervise: true\n", "git: {}\n",
+    ],
+    "agent": ["bottles: dev\n", "bottle: [dev]\n", "bottle: Dev\n", "env: {A: b}\n", "egress: {}\n"],
+}
+
+
+def test_schemas_accept_the_good_and_refuse_the_bad():
+    root = os.path.dirname(SRC)
+    for kind in ("bottle", "agent"):
+        schema = json.loads(docs("schema", kind))
+        jsonschema.Draft7Validator.check_schema(schema)
+        check = jsonschema.Draft7Validator(schema)
+        folder = os.path.join(root, "examples", kind + "s")
+        for name in sorted(os.listdir(folder)):
+            with open(os.path.join(folder, name), encoding="utf-8") as f:
+                assert list(check.iter_errors(front_matter(f.read()))) == [], name
+        for text in GOOD[kind]:
+            assert [e.message for e in check.iter_errors(front_matter(f"---\n{text}---\n"))] == [], text
+        for text in BAD[kind]:
+            assert not check.is_valid(front_matter(f"---\n{text}---\n")), text
+
+
+def test_the_parser_agrees_with_the_schema():
+    """What the schema refuses the parser refuses; what the good list holds the parser takes."""
+    with Home() as home:
+        home.bottle("base", "image: base")
+        home.bottle("a", "image: base")
+        home.bottle("b", "image: base")
+        home.bottle("dev", "image: base")
+        env = {"HOST": "x", "T": "x", "MY_TOKEN": "x"}
+        for is_good, lists in ((True, GOOD), (False, BAD)):
+            for kind in ("bottle", "agent"):
+                for text in lists[kind]:
+                    home.bottle("it", text if kind == "bottle" else "image: base")
+                    home.write("agents", "it", text if kind == "agent" else "bottle: it")
+                    args = ["--bottle", "it"] if kind == "bottle" or "bottle" not in text else []
+                    home.env.update(env)
+                    done = home.run("start", "it", *args, "--headless", "--prompt", "x", "--dry-run", check=False)
+                    if is_good:
+                        assert done.returncode == 0, (text, done.stderr)
+                    else:
+                        assert done.returncode == 125, (text, done)
+
+
+def test_the_formats_pages_show_manifests_that_load():
+    """The example of each page, as a reader would copy it; and every key of the schema is on the page."""
+    with Home(GH_PAT="x", BOT_BOTTLE_CLAUDE_OAUTH_TOKEN="x") as home:
+        for kind, name in (("bottle", "dev"), ("agent", "worker")):
+            page = docs("format", kind)
+            example = re.search(r"\.EX\n(.*?)\.EE", page, re.S).group(1).replace("\\-", "-").replace("\\&", "")
+            with open(os.path.join(home.root, kind + "s", name + ".md"), "w", encoding="utf-8") as f:
+                f.write(example)
+            for key, value in json.loads(docs("schema", kind))["properties"].items():
+                assert f"\\fB{key}\\fR" in page.replace("\\-", "-"), (kind, key, value)
+        shown = home.run("start", "worker", "--headless", "--prompt", "x", "--dry-run").stdout
+        assert "api.github.com" in shown, shown
