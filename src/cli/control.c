@@ -24,6 +24,7 @@
 #include "store/store.h"
 
 #define ANSWER_MS 15000 /* the monitor never waits for anything before it answers */
+#define REASON_MS 2500  /* from "about to end" to the reason: a bottle that broke ends in 2 s */
 
 static void copy_text(char *dst, size_t cap, struct bb_view v)
 {
@@ -153,6 +154,20 @@ static int read_sentence(const struct ipc_message *m, uint16_t tag, char *dst, s
 	return 0;
 }
 
+/* The u32 with that tag; 0: none. */
+static uint32_t read_number(const struct ipc_message *m, uint16_t tag)
+{
+	struct bb_view body = m->body, value;
+	uint16_t got;
+	uint32_t n = 0;
+
+	while (bb_tlv_next(&body, &got, &value) > 0)
+		if (got == tag && value.n == 4)
+			n = (uint32_t)value.p[0] << 24 | (uint32_t)value.p[1] << 16 |
+			    (uint32_t)value.p[2] << 8 | value.p[3];
+	return n;
+}
+
 /* What the monitor says unasked. */
 static int take_unasked(struct cli_control *c, const struct ipc_message *m, struct bb_err *err)
 {
@@ -194,13 +209,31 @@ int cli_control_take(struct cli_control *c, struct bb_err *err)
 	return r;
 }
 
+/* A bottle that is about to end says within moments why. Not ended in time, or not told to us: what
+ * the refusal said. */
+static int refused_by_end(struct cli_control *c, const char *text, struct bb_err *err)
+{
+	if (cli_control_wait_end(c, REASON_MS, NULL) == 0)
+		return bb_err_set(err, BB_E_PART, "the bottle has ended: %s", c->reason);
+	return bb_err_set(err, BB_E_REFUSED, "%s", text);
+}
+
+static int refused(struct cli_control *c, struct ipc_message *m, struct bb_err *err)
+{
+	bool is_ending = read_number(m, 2) != 0;
+	char text[1024];
+
+	(void)read_sentence(m, 1, text, sizeof(text));
+	ipc_message_done(m);
+	return is_ending ? refused_by_end(c, text, err) : bb_err_set(err, BB_E_REFUSED, "%s", text);
+}
+
 /* Sends a question and receives its answer; others that come in between are taken. */
 static int ask(struct cli_control *c, uint16_t type, struct bb_view body, uint16_t answer,
 	       struct ipc_message *ret, struct bb_err *err)
 {
 	uint64_t deadline = bb_clock_ms() + ANSWER_MS;
 	uint32_t id = ++c->last_id;
-	char text[1024];
 	int r = c->fd < 0 ? -EPIPE : ipc_send(c->fd, type, id, body, NULL, 0);
 
 	if (r < 0)
@@ -220,11 +253,8 @@ static int ask(struct cli_control *c, uint16_t type, struct bb_view body, uint16
 			return r;
 		if (ret->id == id && ret->type == answer)
 			return 0;
-		if (ret->id == id && ret->type == IPC_CONTROL_REFUSED) {
-			(void)read_sentence(ret, 1, text, sizeof(text));
-			ipc_message_done(ret);
-			return bb_err_set(err, BB_E_REFUSED, "%s", text);
-		}
+		if (ret->id == id && ret->type == IPC_CONTROL_REFUSED)
+			return refused(c, ret, err);
 		r = take_unasked(c, ret, err);
 		ipc_message_done(ret);
 		if (r < 0)
@@ -238,6 +268,7 @@ int cli_control_open(struct cli_control *c, enum proto_service service, struct b
 	BB_AUTO_BUF struct bb_buf body = { 0 };
 	struct ipc_message m = { 0 };
 	char text[1024];
+	bool is_ending;
 	int r;
 
 	bb_buf_init(&body, LIMIT_IPC_BODY);
@@ -257,11 +288,14 @@ int cli_control_open(struct cli_control *c, enum proto_service service, struct b
 		return r;
 	*ret_fd = ipc_message_take_fd(&m, 0);
 	(void)read_sentence(&m, 2, text, sizeof(text));
+	is_ending = read_number(&m, 1) == ESHUTDOWN;
 	ipc_message_done(&m);
-	if (*ret_fd < 0)
-		return bb_err_set(err, BB_E_REFUSED, "%s",
-				  text[0] != '\0' ? text : "the monitor opened no stream");
-	return 0;
+	if (*ret_fd >= 0)
+		return 0;
+	if (is_ending)
+		return refused_by_end(c, text, err);
+	return bb_err_set(err, BB_E_REFUSED, "%s",
+			  text[0] != '\0' ? text : "the monitor opened no stream");
 }
 
 int cli_control_tell(struct cli_control *c, uint16_t type, struct bb_err *err)

@@ -130,8 +130,9 @@ enum ipc_type {
 	IPC_CONTROL_OPEN =
 		112, /* CLI ->, id; tags as IPC_CHANNEL_OPEN 1..3; answer IPC_CONTROL_OPENED. The
 		      * main session's EXEC_START comes in tag 3: the monitor must know of it */
-	IPC_CONTROL_OPENED = 113, /* fds: the CLI's end of the stream; tag 1 u32: 0 or errno; tag 2
-				     str sentence */
+	IPC_CONTROL_OPENED =
+		113,              /* fds: the CLI's end of the stream; tag 1 u32: 0 or errno,
+				     ESHUTDOWN: as tag 2 of IPC_CONTROL_REFUSED; tag 2 str sentence */
 	IPC_CONTROL_STATUS = 114, /* CLI ->, id; answer IPC_CONTROL_STATE */
 	IPC_CONTROL_STATE = 115,  /* tags: enum control_state_tag */
 	IPC_CONTROL_HOLD =
@@ -144,7 +145,8 @@ enum ipc_type {
 		120, /* CLI ->, id: the workspace is in place at tag 1 str path: mark it, and
 		      * keep it at the end when it changed; answer IPC_CONTROL_OK */
 	IPC_CONTROL_OK = 121,      /* monitor ->, id */
-	IPC_CONTROL_REFUSED = 122, /* monitor ->, id; tag 1 str sentence */
+	IPC_CONTROL_REFUSED = 122, /* monitor ->, id; tag 1 str sentence; tag 2 u32: 1, the bottle
+				    * is about to end, and who watches will be told why */
 	IPC_CONTROL_NOTE = 123,    /* monitor -> who watches; tag 1 str: something is wrong that the
 				    * operator must act on, e.g. no room for the workspace */
 };

@@ -86,15 +86,17 @@ class Bottles(Home):
                     found.append(int(pid))
         return found
 
+    def is_named_in(self, table):
+        with open(table, encoding="utf-8") as f:
+            return self.path in f.read()
+
     def expect_nothing_left(self, pids=()):
         wait_for(lambda: not any(map(is_running, pids)), f"processes are left: {[p for p in pids if is_running(p)]}", 4)
         wait_for(lambda: not self.processes(), f"processes are left: {self.processes()}", 4)
         assert self.run_dirs() == [], self.run_dirs()
         self.states()
-        with open("/proc/self/mountinfo", encoding="utf-8") as f:
-            assert self.path not in f.read()
-        with open("/proc/net/unix", encoding="utf-8") as f:
-            assert self.path not in f.read()
+        for table in ("/proc/self/mountinfo", "/proc/net/unix"):
+            wait_for(lambda t=table: not self.is_named_in(t), f"{self.path} is in {table}", 4)
         for folder, names, _ in os.walk("/sys/fs/cgroup"):
             left = [n for n in names if n.startswith("bot-bottle-") and n[11:] in self.seen]
             assert not left, (folder, left)

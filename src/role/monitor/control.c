@@ -21,6 +21,7 @@
 #define SERVING      (IPC_IN(MONITOR_RUNNING) | IPC_IN(MONITOR_SAVING))
 #define ALWAYS       (SERVING | IPC_IN(MONITOR_LAUNCHING) | IPC_IN(MONITOR_ENDING))
 #define PATH_MAX_LEN 4096
+#define ABOUT_TO_END "the bottle is about to end"
 
 static void peer_free(struct control_peer *p)
 {
@@ -38,6 +39,21 @@ static void refuse(struct control_peer *p, uint32_t id, const char *sentence)
 {
 	(void)link_send_text(p->link, IPC_CONTROL_REFUSED, id,
 			     sentence); /* a peer that is gone is noticed by its link */
+}
+
+/* IPC_CONTROL_ENDED follows, with the reason. */
+static void refuse_ending(struct control_peer *p, uint32_t id)
+{
+	BB_AUTO_BUF struct bb_buf body;
+	int r;
+
+	bb_buf_init(&body, 256);
+	r = bb_tlv_put_str(&body, 1, ABOUT_TO_END);
+	if (r == 0)
+		r = bb_tlv_put_u32(&body, 2, 1);
+	if (r == 0)
+		(void)link_send(p->link, IPC_CONTROL_REFUSED, id, bb_buf_peek(&body), NULL,
+				0); /* as refuse() */
 }
 
 static void opened(struct control_peer *p, uint32_t id, int error, const char *sentence, int fd)
@@ -119,7 +135,8 @@ static int control_open(void *ctx, struct ipc_message *msg, struct bb_err *err)
 	/* The body is the same for channel, the file limit left out. */
 	r = link_send(part_link(m, PART_CHANNEL), IPC_CHANNEL_OPEN, monitor_next_id(m), msg->body,
 		      &pair[0], 1);
-	opened(p, msg->id, -r, r < 0 ? "the bottle is about to end" : NULL, r < 0 ? -1 : pair[1]);
+	opened(p, msg->id, r < 0 ? ESHUTDOWN : 0, r < 0 ? ABOUT_TO_END : NULL,
+	       r < 0 ? -1 : pair[1]);
 	(void)close(pair[0]);
 	(void)close(pair[1]);
 	if (r == 0 && kind != OPENING_OTHER)
@@ -252,8 +269,10 @@ static int control_workspace(void *ctx, struct ipc_message *msg, struct bb_err *
 	r = store_meta_write(m->meta, &why);
 	if (r == 0)
 		r = link_send_text(part_link(m, PART_CHANNEL), IPC_CHANNEL_MARK, 0, copy);
-	if (r < 0)
-		refuse(p, msg->id, why.msg[0] != '\0' ? why.msg : "the bottle is about to end");
+	if (r < 0 && why.msg[0] != '\0')
+		refuse(p, msg->id, why.msg);
+	else if (r < 0)
+		refuse_ending(p, msg->id);
 	else
 		(void)link_send(p->link, IPC_CONTROL_OK, msg->id, bb_view_of(NULL, 0), NULL,
 				0); /* as refuse() */
@@ -284,9 +303,10 @@ static int on_message(void *arg, struct ipc_message *msg, struct bb_err *err)
 	struct control_peer *p = arg;
 
 	if (is_too_early_or_late(p, msg)) {
-		refuse(p, msg->id,
-		       p->m->phase == MONITOR_LAUNCHING ? "the bottle is still being launched"
-							: "the bottle is about to end");
+		if (p->m->phase == MONITOR_LAUNCHING)
+			refuse(p, msg->id, "the bottle is still being launched");
+		else
+			refuse_ending(p, msg->id);
 		return 0;
 	}
 	return ipc_dispatch(control_ops, BB_ARRAY_LEN(control_ops), (unsigned)p->m->phase, p, msg,
