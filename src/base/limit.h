@@ -93,6 +93,9 @@
 /* The monitor. */
 #define LIMIT_CONTROL_PEERS 32 /* connections to control.sock at a time */
 
+/* Connections of one `forward` at a time; more wait until one has ended. */
+#define LIMIT_FORWARD_CONNECTIONS 64
+
 /* Terminal output (term/). */
 #define LIMIT_TERM_STRING (64 * 1024) /* bytes of a dropped string before text shows again */
 

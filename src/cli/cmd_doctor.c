@@ -19,6 +19,14 @@ static const struct cli_option options[] = {
 	{ "quick", 0, CLI_FLAG, NULL, CLI_WORD_ANY, "do not boot a guest to prove KVM" },
 };
 
+static const struct cli_field fields[] = {
+	{ "part", "program, image, or the name of a backend" },
+	{ "check", "what was tried" },
+	{ "state", "ok, warn or fail" },
+	{ "text", "what was found" },
+	{ "mend", "what to do, or empty" },
+};
+
 static const char *const state_words[] = {
 	[BACKEND_CHECK_OK] = "ok",
 	[BACKEND_CHECK_WARN] = "warn",
@@ -158,5 +166,6 @@ const struct cli_command cli_doctor = {
 		 "needs a program\nthat not everybody wants: what it lacks is a warning, unless "
 		 "--backend smolmachines asks.",
 	CLI_OPTIONS(options),
+	CLI_FIELDS(fields),
 	.run = run_doctor,
 };

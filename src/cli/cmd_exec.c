@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "cli/outcome.h"
+#include "cli/session.h"
 #include "cli/signals.h"
 #include "ipc/messages.h"
 
@@ -56,6 +57,7 @@ static int exec_outcome(struct cli_control *c, const struct cli_session_result *
 	switch (result->end) {
 	case CLI_SESSION_EXITED:
 	case CLI_SESSION_LEFT:
+	case CLI_SESSION_DETACHED: /* main sessions only */
 		return result->code;
 	case CLI_SESSION_FAILED:
 		cli_out_note("%s", result->text);
@@ -140,9 +142,11 @@ const struct cli_command cli_exec = {
 const struct cli_command cli_attach = {
 	.name = "attach",
 	.operands = "ID",
-	.summary = "Join the agent's session again, after a lost terminal",
-	.about = "The last 256 KiB of its output are shown again. An interactive bottle whose "
-		 "terminal is gone\nends after 60 s unless it is joined.",
+	.summary = "Join the agent's session, from any terminal",
+	.about = "The last 256 KiB of its output are shown again. Several terminals may be joined; "
+		 "each shows and\ntypes the same. " CLI_SESSION_LEAVE_KEYS
+		 " leaves: the bottle goes on without a terminal. An\ninteractive bottle whose "
+		 "terminal is lost ends after 60 s unless it is joined.",
 	.operands_min = 1,
 	.operands_max = 1,
 	.word = CLI_WORD_ID,

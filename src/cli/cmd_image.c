@@ -19,6 +19,18 @@ static const struct cli_option options[] = {
 	  "build: also the form that this backend starts from (smolmachines: an OCI archive)" },
 	{ "json", 0, CLI_FLAG, NULL, CLI_WORD_ANY, "list: for programs" },
 };
+static const struct cli_field fields[] = {
+	{ "name", "the name under which it was made" },
+	{ "id", "made of its content" },
+	{ "parent", "the image it stands on, or null" },
+	{ "kernel", "version of its kernel, or null" },
+	{ "built_at", "seconds since 1970, UTC" },
+	{ "bytes", "on disk" },
+	{ "packages", "how many" },
+	{ "committed", "whether it is a bottle's changes and not a build" },
+	{ "current", "whether its name stands for it" },
+	{ "used", "whether a bottle uses it now" },
+};
 static const struct cli_example examples[] = {
 	{ "bot-bottle image build claude", "the base image first, when it is missing" },
 	{ "bot-bottle image build claude --for smolmachines", "and the archive for smolvm" },
@@ -111,9 +123,10 @@ static void print_json(const struct image_info *info)
 	else
 		(void)fputs("null", stdout);
 	(void)printf(",\"built_at\":%" PRIu64 ",\"bytes\":%" PRIu64
-		     ",\"packages\":%zu,\"current\":%s,\"used\":%s}",
+		     ",\"packages\":%zu,\"committed\":%s,\"current\":%s,\"used\":%s}",
 		     info->built_at, info->bytes, info->package_count,
-		     info->is_current ? "true" : "false", info->is_used ? "true" : "false");
+		     info->is_committed ? "true" : "false", info->is_current ? "true" : "false",
+		     info->is_used ? "true" : "false");
 }
 
 static int list(const struct cli_args *args)
@@ -167,6 +180,7 @@ const struct cli_command cli_image = {
 		 "that does "
 		 "not finish\nnever becomes an image.",
 	CLI_OPTIONS(options),
+	CLI_FIELDS(fields),
 	CLI_EXAMPLES(examples),
 	.operands_min = 1,
 	.operands_max = 2,

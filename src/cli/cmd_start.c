@@ -1,23 +1,19 @@
 /* `bot-bottle start`: from an agent's name to its session's end. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "cli/agent_run.h"
 #include "cli/choose.h"
 #include "cli/cmd_image.h"
+#include "cli/cmd_start.h"
 #include "cli/commands.h"
 #include "cli/config.h"
 #include "cli/launch.h"
 #include "cli/out.h"
-#include "cli/outcome.h"
+#include "cli/session.h"
 #include "cli/signals.h"
-#include "cli/transfer.h"
 #include "image/image.h"
-#include "ipc/messages.h"
-
-#define STOP_MS 20000
 
 static const struct cli_option options[] = {
 	{ "backend", 0, CLI_VALUE, "NAME", CLI_WORD_BACKEND,
@@ -28,6 +24,10 @@ static const struct cli_option options[] = {
 	{ "cwd", 0, CLI_OPTIONAL_VALUE, "DIR", CLI_WORD_DIR,
 	  "copy a directory (default: this one) to /home/node/workspace" },
 	{ "headless", 0, CLI_FLAG, NULL, CLI_WORD_ANY, "no terminal, no questions" },
+	{ "detach", 'd', CLI_FLAG, NULL, CLI_WORD_ANY,
+	  "leave as soon as the agent runs; 'attach' joins it" },
+	{ "json", 0, CLI_FLAG, NULL, CLI_WORD_ANY,
+	  "with --detach: what was started, for programs" },
 	{ "prompt", 'p', CLI_VALUE, "TEXT", CLI_WORD_ANY, "the agent's task" },
 	{ "prompt-file", 0, CLI_VALUE, "FILE", CLI_WORD_FILE,
 	  "the task from a file, or - for stdin" },
@@ -39,12 +39,19 @@ static const struct cli_option options[] = {
 	{ "dry-run", 0, CLI_FLAG, NULL, CLI_WORD_ANY, "print the effective policy, touch nothing" },
 };
 
+static const struct cli_field fields[] = {
+	{ "id", "the bottle" },
+	{ "backend", "the backend" },
+	{ "accelerator", "kvm, tcg with its reason, or shared kernel" },
+};
+
 static const struct cli_example examples[] = {
 	{ "bot-bottle start", "choose the agent and the rest on the terminal" },
 	{ "bot-bottle start implementer --cwd",
 	  "work on a copy of this directory, in your terminal" },
 	{ "bot-bottle start implementer --cwd --headless --prompt 'make the tests pass'",
 	  "unattended; the changed copy is kept" },
+	{ "bot-bottle start implementer --cwd --detach --yes", "and later: bot-bottle attach ID" },
 	{ "bot-bottle start implementer --dry-run", "show what the agent could reach" },
 	{ "bot-bottle start implementer --backend namespace -- bash -l", "a shell in its bottle" },
 };
@@ -77,6 +84,11 @@ static int check_image(const struct cli_config *c, struct bb_err *err)
 	struct image *image = NULL;
 	int r = image_find(c->image, &image, err);
 
+	if (r == 0 && image->is_host && strcmp(c->backend, "namespace") != 0)
+		r = bb_err_set(err, BB_E_USAGE,
+			       "image '%s' stands on the host's own /usr, which only --backend "
+			       "namespace can use",
+			       c->image);
 	image_free(image);
 	if (r == 0 && strcmp(c->backend, "smolmachines") == 0)
 		r = cli_image_pack(c->image, false, err);
@@ -100,89 +112,20 @@ static int check_backend(const struct cli_config *c, struct bb_err *err)
 static int check_terminal(const struct cli_config *c, const struct cli_args *args,
 			  struct bb_err *err)
 {
-	if (c->is_headless || args->rest != NULL || cli_session_wants_terminal())
+	if (c->is_headless || c->is_detached || args->rest != NULL || cli_session_wants_terminal())
 		return 0;
-	return bb_err_set(err, BB_E_USAGE,
-			  "there is no terminal to run the agent in; say --headless --prompt TEXT");
+	return bb_err_set(
+		err, BB_E_USAGE,
+		"there is no terminal to run the agent in; say --headless --prompt TEXT, or "
+		"--detach");
 }
 
-/* The provider's files and the workspace, before the agent runs. */
-static int furnish(struct cli_control *control, const struct cli_config *c, struct bb_err *err)
+int cli_start_run(const struct cli_config *c, const struct cli_args *args)
 {
-	BB_AUTO_CLOSE int dir = -1;
-	int r = 0;
-
-	if (c->plan->file_count > 0)
-		r = cli_transfer_put_files(control, c->plan->files, c->plan->file_count,
-					   PROVIDER_HOME, err);
-	if (r < 0)
-		return bb_err_wrap(err, "cannot set the agent up");
-	if (c->cwd == NULL)
-		return 0;
-	dir = open(c->cwd, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return bb_err_errno(err, "cannot read '%s'", c->cwd);
-	r = cli_transfer_put(control, dir, ".", ".", PROVIDER_WORKSPACE, err);
-	if (r == 0)
-		r = cli_control_workspace(control, PROVIDER_WORKSPACE, err);
-	return r < 0 ? bb_err_wrap(err, "cannot copy '%s' into the bottle", c->cwd) : 0;
-}
-
-static int begin(struct cli_control *control, const struct cli_config *c, struct bb_err *err)
-{
-	int r = c->is_headless ? 0 : cli_control_tell(control, IPC_CONTROL_HOLD, err);
-
-	if (r == 0)
-		r = cli_control_tell(control, IPC_CONTROL_WATCH, err);
-	return r < 0 ? r : furnish(control, c, err);
-}
-
-static int run_session(struct cli_control *control, const struct cli_config *c,
-		       struct cli_session_result *result, struct bb_err *err)
-{
-	struct cli_session_plan plan = {
-		.argv = c->argv,
-		.cwd = c->cwd != NULL ? c->guest_cwd : NULL, /* NULL: its home */
-		.has_terminal = !c->is_headless && cli_session_wants_terminal(),
-		.has_input = !c->is_headless,
-		.is_main = true,
-		.input = bb_view_str(c->input),
-	};
-
-	return cli_session_run(control, &plan, result, err);
-}
-
-static int run_bottle(const struct cli_config *c, const struct cli_bottle *b)
-{
-	BB_AUTO(cli_control) struct cli_control *control = NULL;
-	struct cli_session_result result;
-	struct bb_err err = { 0 };
-	int r;
-
-	r = cli_control_connect(b->identity, &control, &err);
-	if (r < 0)
-		return cli_out_fail(&err); /* its monitor ends by itself: nobody holds it */
-	r = begin(control, c, &err);
-	if (r == 0)
-		r = run_session(control, c, &result, &err);
-	if (r < 0) {
-		int code = cli_out_fail(&err);
-
-		(void)cli_control_stop(control, STOP_MS, NULL); /* the first failure was told */
-		return code;
-	}
-	return cli_outcome(control, b->identity, &result);
-}
-
-static int start(const struct cli_args *args)
-{
-	BB_AUTO(cli_config) struct cli_config *c = NULL;
 	struct cli_bottle b = { 0 };
 	struct bb_err err = { 0 };
 	int code;
 
-	if (cli_config_load(args, false, &c, &err) < 0)
-		return cli_out_fail(&err);
 	if (cli_args_has(args, "dry-run")) {
 		cli_config_print(c, stdout);
 		return 0;
@@ -198,9 +141,19 @@ static int start(const struct cli_args *args)
 	cli_out_note("%s runs on %s%s%s%s", b.identity, c->backend,
 		     b.accelerator[0] != '\0' ? " (" : "", b.accelerator,
 		     b.accelerator[0] != '\0' ? ")" : "");
-	code = run_bottle(c, &b);
+	code = cli_agent_run(c, &b);
 	cli_bottle_done(&b);
 	return code;
+}
+
+static int start(const struct cli_args *args)
+{
+	BB_AUTO(cli_config) struct cli_config *c = NULL;
+	struct bb_err err = { 0 };
+
+	if (cli_config_load(args, false, &c, &err) < 0)
+		return cli_out_fail(&err);
+	return cli_start_run(c, args);
 }
 
 static int run_start(const struct cli_args *args)
@@ -227,6 +180,7 @@ const struct cli_command cli_start = {
 		"name "
 		"and color\nand on which backend, and says how to get the same without questions.",
 	CLI_OPTIONS(options),
+	CLI_FIELDS(fields),
 	CLI_EXAMPLES(examples),
 	.operands_max = 1,
 	.word = CLI_WORD_AGENT,

@@ -50,6 +50,11 @@ struct cli_option {
 	const char *help;        /* one line */
 };
 
+/* A member of the JSON that --json prints. Its name is part of the interface: it stays. */
+struct cli_field {
+	const char *name, *help;
+};
+
 struct cli_example {
 	const char *line, *what;
 };
@@ -63,6 +68,8 @@ struct cli_command {
 	const char *about;    /* paragraphs for help and the man page */
 	const struct cli_option *options;
 	size_t option_count;
+	const struct cli_field *fields; /* with an option "json" only */
+	size_t field_count;
 	const struct cli_example *examples;
 	size_t example_count;
 	size_t operands_min, operands_max;
@@ -106,6 +113,7 @@ void cli_help_all(void);
 void cli_help_command(const struct cli_command *command);
 
 #define CLI_OPTIONS(table)  .options = (table), .option_count = sizeof(table) / sizeof((table)[0])
+#define CLI_FIELDS(table)   .fields = (table), .field_count = sizeof(table) / sizeof((table)[0])
 #define CLI_EXAMPLES(table) .examples = (table), .example_count = sizeof(table) / sizeof((table)[0])
 
 #endif

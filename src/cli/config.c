@@ -197,6 +197,7 @@ static int prepare_provider(struct cli_config *c, const struct cli_args *args, s
 		.agent = c->agent->name,
 		.system_prompt = c->agent->prompt,
 		.is_headless = c->is_headless,
+		.is_resumed = c->resumed != NULL && c->resumed->agent_kept,
 		.task = c->task != NULL && strlen(c->task) > TASK_AS_ARGUMENT ? NULL : c->task,
 		.cwd = c->guest_cwd,
 	};
@@ -433,8 +434,8 @@ static int choose_color(struct cli_config *c, const struct cli_args *args, struc
 			  near != NULL ? near : "", near != NULL ? "'?" : "");
 }
 
-int cli_config_load(const struct cli_args *args, bool may_lack_tokens, struct cli_config **ret,
-		    struct bb_err *err)
+static int load(const struct cli_args *args, bool may_lack_tokens, const struct store_meta *resumed,
+		struct cli_config **ret, struct bb_err *err)
 {
 	BB_AUTO(cli_config) struct cli_config *c = calloc(1, sizeof(*c));
 	int r;
@@ -442,7 +443,10 @@ int cli_config_load(const struct cli_args *args, bool may_lack_tokens, struct cl
 	if (c == NULL)
 		return no_memory(err);
 	c->is_headless = cli_args_has(args, "headless");
+	c->is_detached = cli_args_has(args, "detach");
+	c->is_json = cli_args_has(args, "json");
 	c->may_lack_tokens = may_lack_tokens;
+	c->resumed = resumed;
 	r = choose_backend(c, args, err);
 	if (r == 0)
 		r = load_manifests(c, args, err);
@@ -451,7 +455,8 @@ int cli_config_load(const struct cli_args *args, bool may_lack_tokens, struct cl
 	if (r < 0)
 		return r;
 	assert(c->agent != NULL && c->bottle != NULL);
-	c->guest_cwd = c->cwd != NULL ? PROVIDER_WORKSPACE : PROVIDER_HOME;
+	c->has_workspace = c->cwd != NULL || (resumed != NULL && resumed->workspace_kept);
+	c->guest_cwd = c->has_workspace ? PROVIDER_WORKSPACE : PROVIDER_HOME;
 	r = read_task(c, args, err);
 	if (r == 0)
 		r = check_task(c, args, err);
@@ -481,4 +486,16 @@ int cli_config_load(const struct cli_args *args, bool may_lack_tokens, struct cl
 			"can use");
 	*ret = bb_take_ptr(&c);
 	return 0;
+}
+
+int cli_config_load(const struct cli_args *args, bool may_lack_tokens, struct cli_config **ret,
+		    struct bb_err *err)
+{
+	return load(args, may_lack_tokens, NULL, ret, err);
+}
+
+int cli_config_resume(const struct cli_args *args, const struct store_meta *meta,
+		      struct cli_config **ret, struct bb_err *err)
+{
+	return load(args, false, meta, ret, err);
 }

@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "manifest/manifest.h"
 #include "provider/provider.h"
+#include "store/store.h"
 
 struct cli_config {
 	struct manifest_agent *agent;
@@ -33,15 +34,23 @@ struct cli_config {
 	const char *input; /* given to the main session in place of standard input; NULL: none */
 	char **argv; /* the main session's command line; borrowed from plan or the command line */
 	const char *guest_cwd;
-	const char *label; /* NULL: none */
-	const char *color; /* of the label in lists: a name of cli/color.h; NULL: none */
+	bool has_workspace; /* it is the workspace, copied in or kept */
+	const char *label;  /* NULL: none */
+	const char *color;  /* of the label in lists: a name of cli/color.h; NULL: none */
 	bool is_headless;
+	const struct store_meta *resumed; /* NULL: a new bottle */
+	bool is_json;                     /* --json: what was started is printed for programs */
+	bool is_detached; /* the command leaves when the agent runs; the bottle lives on */
 	bool may_lack_tokens;
 };
 
 /* may_lack_tokens: variables that are not set become notes, for commands that only look. */
 int cli_config_load(const struct cli_args *args, bool may_lack_tokens, struct cli_config **ret,
 		    struct bb_err *err);
+/* The configuration of an ended bottle that lives again: the manifests as they are now, the rest as
+ * it was. args are a start's, made of meta (borrowed while the configuration lives). */
+int cli_config_resume(const struct cli_args *args, const struct store_meta *meta,
+		      struct cli_config **ret, struct bb_err *err);
 void cli_config_free(struct cli_config *c);
 BB_DEFINE_AUTO(cli_config, cli_config_free)
 

@@ -123,12 +123,13 @@ int cli_control_connect(const char *identity, struct cli_control **ret, struct b
 static int take_ended(struct cli_control *c, const struct ipc_message *m, struct bb_err *err)
 {
 	struct bb_view reason = { 0 }, problem = { 0 };
-	uint32_t code = 0, kept = 0;
+	uint32_t code = 0, kept = 0, resumable = 0;
 	const struct bb_tlv_field fields[] = {
 		{ .tag = 1, .type = BB_TLV_U32, .is_required = true, .out = &code },
 		{ .tag = 2, .type = BB_TLV_STR, .max = 8192, .out = &reason },
 		{ .tag = 3, .type = BB_TLV_U32, .out = &kept },
 		{ .tag = 4, .type = BB_TLV_STR, .max = 8192, .out = &problem },
+		{ .tag = 5, .type = BB_TLV_U32, .out = &resumable },
 	};
 	int r = bb_tlv_read(m->body, fields, BB_ARRAY_LEN(fields), err);
 
@@ -137,6 +138,7 @@ static int take_ended(struct cli_control *c, const struct ipc_message *m, struct
 	c->has_ended = true;
 	c->exit_code = code & 0xff;
 	c->workspace_kept = kept != 0;
+	c->is_resumable = resumable != 0;
 	copy_text(c->reason, sizeof(c->reason), reason);
 	copy_text(c->problem, sizeof(c->problem), problem);
 	return 0;
@@ -305,25 +307,35 @@ int cli_control_tell(struct cli_control *c, uint16_t type, struct bb_err *err)
 	return r < 0 ? bb_err_set(err, r, "the bottle's monitor is gone") : 0;
 }
 
-int cli_control_workspace(struct cli_control *c, const char *path, struct bb_err *err)
+static int ask_with_text(struct cli_control *c, uint16_t type, const char *text, struct bb_err *err)
 {
 	BB_AUTO_BUF struct bb_buf body = { 0 };
 	struct ipc_message m = { 0 };
 	int r;
 
 	bb_buf_init(&body, LIMIT_IPC_BODY);
-	if (bb_tlv_put_str(&body, 1, path) < 0)
+	if (bb_tlv_put_str(&body, 1, text) < 0)
 		return bb_err_set(err, -ENOMEM, "out of memory");
-	r = ask(c, IPC_CONTROL_WORKSPACE, bb_buf_peek(&body), IPC_CONTROL_OK, &m, err);
+	r = ask(c, type, bb_buf_peek(&body), IPC_CONTROL_OK, &m, err);
 	ipc_message_done(&m);
 	return r;
+}
+
+int cli_control_workspace(struct cli_control *c, const char *path, struct bb_err *err)
+{
+	return ask_with_text(c, IPC_CONTROL_WORKSPACE, path, err);
+}
+
+int cli_control_committed(struct cli_control *c, const char *image_id, struct bb_err *err)
+{
+	return ask_with_text(c, IPC_CONTROL_COMMITTED, image_id, err);
 }
 
 int cli_control_status(struct cli_control *c, struct cli_status *ret, struct bb_err *err)
 {
 	struct bb_view parts[16] = { 0 }, agent = { 0 }, backend = { 0 }, problem = { 0 };
 	uint32_t phase = 0, held = 0;
-	uint64_t started = 0;
+	uint64_t started = 0, disk = 0;
 	size_t part_count = 0;
 	const struct bb_tlv_field fields[] = {
 		{ .tag = CONTROL_STATE_PHASE, .type = BB_TLV_U32, .out = &phase },
@@ -337,6 +349,7 @@ int cli_control_status(struct cli_control *c, struct cli_status *ret, struct bb_
 		  .out = parts,
 		  .count = &part_count,
 		  .repeat_max = BB_ARRAY_LEN(parts) },
+		{ .tag = CONTROL_STATE_DISK, .type = BB_TLV_U64, .out = &disk },
 		{ .tag = CONTROL_STATE_PROBLEM, .type = BB_TLV_STR, .max = 8192, .out = &problem },
 	};
 	struct ipc_message m = { 0 };
@@ -349,6 +362,7 @@ int cli_control_status(struct cli_control *c, struct cli_status *ret, struct bb_
 		ret->phase = phase;
 		ret->started_at = started;
 		ret->is_held = held != 0;
+		ret->disk_bytes = disk;
 		copy_text(ret->backend, sizeof(ret->backend), backend);
 		copy_text(ret->problem, sizeof(ret->problem), problem);
 		for (size_t i = 0; i < part_count; i++)

@@ -16,6 +16,7 @@ struct cli_control {
 	uint32_t last_id;
 	bool has_ended; /* the bottle is over; the rest is what its monitor said */
 	bool workspace_kept;
+	bool is_resumable;
 	uint32_t exit_code;
 	bool is_stopping; /* a word that the bottle stays alive is the answer */
 	char reason[512];
@@ -27,7 +28,8 @@ struct cli_status {
 	uint32_t phase;
 	uint64_t started_at;
 	bool is_held;
-	char backend[256]; /* with the accelerator */
+	uint64_t disk_bytes; /* what the guest's files may take */
+	char backend[256];   /* with the accelerator */
 	char problem[1024];
 	char parts[16][64];
 	size_t part_count;
@@ -45,6 +47,8 @@ int cli_control_open(struct cli_control *c, enum proto_service service, struct b
 /* IPC_CONTROL_HOLD, _WATCH: no answer comes. */
 int cli_control_tell(struct cli_control *c, uint16_t type, struct bb_err *err);
 int cli_control_workspace(struct cli_control *c, const char *path, struct bb_err *err);
+/* An image was made of it. */
+int cli_control_committed(struct cli_control *c, const char *image_id, struct bb_err *err);
 int cli_control_status(struct cli_control *c, struct cli_status *ret, struct bb_err *err);
 
 /* Takes what has come on its own; call when fd is readable. Notes are printed. 0, or negative when

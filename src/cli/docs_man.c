@@ -30,6 +30,19 @@ static void put_examples(const struct cli_example *examples, size_t count)
 		roff_entry(examples[i].line, examples[i].what);
 }
 
+static void put_fields(const struct cli_command *c)
+{
+	if (c->field_count == 0)
+		return;
+	roff_section("JSON");
+	roff_text(
+		"With --json, one line of JSON on standard output: an object, or an array of them "
+		"where several things are reported. Its members stay as they are from version to "
+		"version; others may be added.");
+	for (size_t i = 0; i < c->field_count; i++)
+		roff_entry(c->fields[i].name, c->fields[i].help);
+}
+
 bool docs_command(const char *command)
 {
 	static const char *const see_also[] = { "bot-bottle (1)", "bot-bottle-bottle (5)",
@@ -54,6 +67,7 @@ bool docs_command(const char *command)
 		roff_section("OPTIONS");
 	for (size_t i = 0; i < c->option_count; i++)
 		put_option(&c->options[i]);
+	put_fields(c);
 	put_examples(c->examples, c->example_count);
 	roff_see_also(see_also);
 	return true;

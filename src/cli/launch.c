@@ -139,6 +139,8 @@ static int encode_plan(const struct cli_config *c, const char *identity, struct 
 	plan.ports = c->ports;
 	plan.port_count = c->port_count;
 	plan.is_headless = c->is_headless;
+	plan.is_resumed = c->resumed != NULL;
+	plan.agent_state = c->plan->state;
 	plan.max_seconds = c->bottle->resources.max_seconds;
 	plan.roots_path = roots;
 	if (accelerator != NULL && accelerator[0] != '\0') {
@@ -298,7 +300,9 @@ int cli_launch(const struct cli_config *config, struct cli_bottle *ret, struct b
 	l->config = config;
 	l->report = -1;
 	l->monitor.pidfd = -1;
-	b.identity = store_choose_identity(config->agent->name, config->label, err);
+	b.identity = config->resumed != NULL
+			     ? strdup(config->resumed->identity)
+			     : store_choose_identity(config->agent->name, config->label, err);
 	if (b.identity == NULL)
 		return err != NULL ? err->code : -ENOMEM;
 	r = start_monitor(l, err);

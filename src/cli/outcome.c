@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/out.h"
+#include "ipc/messages.h"
 
 #define END_MS 20000 /* for a bottle that is already on its way down */
 
@@ -14,6 +15,8 @@ void cli_outcome_tell_workspace(const struct cli_control *c, const char *identit
 		cli_out_note("the changed workspace is kept; fetch it with: bot-bottle cp "
 			     "%s:/home/node/workspace DEST",
 			     identity);
+	if (c->is_resumable)
+		cli_out_note("go on with it: bot-bottle resume %s", identity);
 }
 
 static int lost(struct cli_control *c, const char *identity)
@@ -45,6 +48,12 @@ int cli_outcome(struct cli_control *c, const char *identity,
 	case CLI_SESSION_LEFT:
 		cli_out_note("left; go on within 60 s with: bot-bottle attach %s", identity);
 		return result->code;
+	case CLI_SESSION_DETACHED:
+		if (cli_control_tell(c, IPC_CONTROL_DETACH, &err) < 0)
+			return cli_out_fail(&err);
+		cli_out_note("'%s' runs on; join it with: bot-bottle attach %s", identity,
+			     identity);
+		return 0;
 	case CLI_SESSION_FAILED:
 		cli_out_note("%s", result->text);
 		(void)cli_control_stop(c, END_MS, NULL); /* nothing runs in it */

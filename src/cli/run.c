@@ -21,8 +21,6 @@
 static const struct {
 	const char *name, *text;
 } elsewhere[] = {
-	{ "resume", "is not built yet; 'bot-bottle start' begins anew" },
-	{ "commit", "is not built yet" },
 	{ "supervise", "is not built yet" },
 	{ "dashboard", "is not built yet" },
 	{ "build", "is 'bot-bottle image build NAME' here" },

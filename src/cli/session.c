@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@
 #define OUTPUT_HIGH (256 * 1024) /* bytes waiting for an output before the stream is left alone */
 #define OUTPUT_CAP  (4 * 1024 * 1024) /* one frame may grow threefold in the filter */
 #define INPUT_HIGH  (64 * 1024)
+#define LEAVE_MS    10000 /* for the guest to take what it was sent before the command left */
 #define INPUT_CHUNK 16384
 #define WRITE_CHUNK 4096 /* what a descriptor that polled writable takes without blocking */
 
@@ -36,6 +38,7 @@ struct output {
 	bool is_terminal;
 	int broken; /* why it takes no more, negative: -EPIPE when its reader has gone; 0: it does
 		     */
+	bool is_closed; /* nothing more is shown */
 	struct term_filter filter;
 	struct bb_buf waiting;
 };
@@ -50,6 +53,10 @@ struct session {
 	bool input_open;
 	bool is_raw;
 	bool is_over;
+	bool has_started;
+	bool is_leaving;    /* our half is closed: the guest takes what it was sent, then closes */
+	bool wants_leave;   /* as soon as all is sent */
+	bool has_leave_key; /* it came once, and waits for the next byte */
 	int interrupts;
 	struct termios saved;
 };
@@ -69,7 +76,7 @@ static void output_init(struct output *o, int fd)
 
 static int output_put(struct output *o, struct bb_view v)
 {
-	if (o->broken != 0)
+	if (o->broken != 0 || o->is_closed)
 		return 0;
 	return o->is_terminal ? term_filter_feed(&o->filter, v, &o->waiting)
 			      : bb_buf_append_view(&o->waiting, v);
@@ -120,7 +127,7 @@ static void terminal_raw(struct session *s)
 {
 	struct termios raw;
 
-	if (!s->plan->has_terminal || tcgetattr(STDIN_FILENO, &s->saved) < 0)
+	if (!s->plan->has_terminal || !s->plan->has_input || tcgetattr(STDIN_FILENO, &s->saved) < 0)
 		return;
 	raw = s->saved;
 	cfmakeraw(&raw);
@@ -224,6 +231,7 @@ static int take_frame(struct session *s, const struct proto_frame *f, struct bb_
 {
 	switch (f->type) {
 	case EXEC_STARTED:
+		s->has_started = true;
 		return 0;
 	case EXEC_STDOUT:
 		return output_put(&s->out, f->body);
@@ -252,7 +260,8 @@ static int read_stream(struct session *s, struct bb_err *err)
 	if (n == -EAGAIN)
 		return 0;
 	if (n <= 0) {
-		end_session(s, CLI_SESSION_LOST, 125);
+		end_session(s, s->is_leaving ? CLI_SESSION_DETACHED : CLI_SESSION_LOST,
+			    s->is_leaving ? 0 : 125);
 		return 0;
 	}
 	while (!s->is_over) {
@@ -278,13 +287,56 @@ static void write_stream(struct session *s)
 		bb_buf_reset(&s->to_guest);
 }
 
+/*
+ * Leaves the process running. Closing the stream at once could lose what is still on its way to the
+ * guest: our half is closed, and the guest closes the other when it has taken everything.
+ */
+static void leave(struct session *s)
+{
+	if (s->is_leaving || bb_buf_size(&s->to_guest) > 0)
+		return;
+	s->is_leaving = true;
+	s->input_open = false;
+	s->out.is_closed = s->err.is_closed = true;
+	(void)shutdown(s->stream, SHUT_WR); /* a stream that is gone is read to its end */
+}
+
+/* What was typed, without the keys that leave; one of them waits for what comes next. */
+static void take_typed(struct session *s, const uint8_t *p, size_t n)
+{
+	static const uint8_t key = CLI_SESSION_LEAVE_KEY;
+	size_t from = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		bool is_second = s->has_leave_key && p[i] == key;
+
+		if (s->has_leave_key && !is_second)
+			put_frame(s, EXEC_STDIN, &key, 1);
+		s->has_leave_key = p[i] == key && !is_second;
+		if (p[i] != key)
+			continue;
+		if (i > from)
+			put_frame(s, EXEC_STDIN, p + from, i - from);
+		from = i + 1;
+		if (is_second) {
+			s->wants_leave = true;
+			return;
+		}
+	}
+	if (n > from)
+		put_frame(s, EXEC_STDIN, p + from, n - from);
+}
+
 static void read_input(struct session *s)
 {
 	uint8_t bytes[INPUT_CHUNK];
 	ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
 
 	if (n > 0) {
-		put_frame(s, EXEC_STDIN, bytes, (size_t)n);
+		if (s->plan->has_terminal && s->plan->is_main)
+			take_typed(s, bytes, (size_t)n);
+		else
+			put_frame(s, EXEC_STDIN, bytes, (size_t)n);
 		return;
 	}
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -347,11 +399,22 @@ static void tell_broken(struct session *s)
 	}
 }
 
+static int wait_events(struct session *s, struct pollfd *polls, nfds_t count, struct bb_err *err)
+{
+	int n = poll(polls, count, s->is_leaving ? LEAVE_MS : -1);
+
+	if (n < 0)
+		return errno == EINTR ? 0 : bb_err_errno(err, "cannot wait");
+	if (n == 0)
+		end_session(s, CLI_SESSION_DETACHED, 0); /* a guest that does not close its half */
+	return n;
+}
+
 static int step(struct session *s, struct bb_err *err)
 {
 	bool is_full = bb_buf_size(&s->out.waiting) > OUTPUT_HIGH ||
 		       bb_buf_size(&s->err.waiting) > OUTPUT_HIGH;
-	bool may_read = s->input_open && bb_buf_size(&s->to_guest) < INPUT_HIGH;
+	bool may_read = s->input_open && !s->wants_leave && bb_buf_size(&s->to_guest) < INPUT_HIGH;
 	short stream_events =
 		(short)((is_full ? 0 : POLLIN) | (bb_buf_size(&s->to_guest) > 0 ? POLLOUT : 0));
 	struct pollfd polls[] = {
@@ -363,8 +426,10 @@ static int step(struct session *s, struct bb_err *err)
 		{ .fd = s->control->fd, .events = POLLIN },
 	};
 
-	if (poll(polls, BB_ARRAY_LEN(polls), -1) < 0)
-		return errno == EINTR ? 0 : bb_err_errno(err, "cannot wait");
+	int n = wait_events(s, polls, BB_ARRAY_LEN(polls), err);
+
+	if (n <= 0)
+		return n;
 	if (polls[4].revents != 0)
 		take_signals(s);
 	if (polls[2].revents != 0)
@@ -429,13 +494,19 @@ int cli_session_run(struct cli_control *control, const struct cli_session_plan *
 	output_init(&s.out, STDOUT_FILENO);
 	output_init(&s.err, STDERR_FILENO);
 	s.input_open = plan->has_input;
-	if (!plan->has_input && plan->argv != NULL)
+	s.out.is_closed = s.err.is_closed = plan->is_left_running;
+	/* To a terminal that is left, an end of input would be a key that was pressed. */
+	if (!plan->has_input && plan->argv != NULL &&
+	    !(plan->is_left_running && plan->has_terminal))
 		put_given_input(&s);
 	if (plan->argv == NULL)
 		put_size(&s); /* an attachment takes the size in a frame of its own */
 	terminal_raw(&s);
-	while (r == 0 && !s.is_over)
+	while (r == 0 && !s.is_over) {
+		if (s.wants_leave || (plan->is_left_running && s.has_started))
+			leave(&s);
 		r = step(&s, err);
+	}
 	output_done(&s.out);
 	output_done(&s.err);
 	terminal_restore(&s);

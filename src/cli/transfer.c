@@ -2,7 +2,7 @@
  * See transfer.h. One poll loop for both directions. A copy counts as complete only with the
  * guest's FILE_RESULT ok and the child's exit code 0; a stream that ends before is an error.
  */
-#include "cli/transfer.h"
+#include "cli/transfer_impl.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -27,24 +27,10 @@
 
 #define BUFFER_CAP  (512 * 1024)
 #define BUFFER_HIGH (128 * 1024)
-#define CHUNK       32768
 #define NOTES_CAP   (64 * 1024)
 #define STALL_MS    60000 /* without one byte in either direction */
 
-struct transfer {
-	int stream; /* to the guest, or the file of kept frames */
-	bool is_put;
-	int data;  /* the child's tar: its output (put) or input (get); -1: none left */
-	int notes; /* the child's standard error; -1 */
-	struct spawn_child child; /* pidfd -1: none */
-	struct bb_buf from_stream, to_stream, to_child, words;
-	bool source_ended; /* put: FILE_END is queued; get: FILE_END came */
-	bool has_result, stream_ended;
-	char failure[512]; /* the guest's */
-	uint64_t bytes, shown_ms;
-};
-
-static void transfer_init(struct transfer *t, int stream, bool is_put)
+void transfer_init(struct transfer *t, int stream, bool is_put)
 {
 	memset(t, 0, sizeof(*t));
 	t->stream = stream;
@@ -55,6 +41,7 @@ static void transfer_init(struct transfer *t, int stream, bool is_put)
 	bb_buf_init(&t->to_stream, BUFFER_CAP);
 	bb_buf_init(&t->to_child, BUFFER_CAP);
 	bb_buf_init(&t->words, NOTES_CAP);
+	bb_buf_init(&t->from_file, 2 * LIMIT_PROTO_FRAME);
 }
 
 static void close_fd(int *fd)
@@ -63,7 +50,7 @@ static void close_fd(int *fd)
 		(void)close(bb_take_fd(fd));
 }
 
-static void transfer_done(struct transfer *t)
+void transfer_done(struct transfer *t)
 {
 	close_fd(&t->data);
 	close_fd(&t->notes);
@@ -74,6 +61,7 @@ static void transfer_done(struct transfer *t)
 	bb_buf_done(&t->to_stream);
 	bb_buf_done(&t->to_child);
 	bb_buf_done(&t->words);
+	bb_buf_done(&t->from_file);
 }
 
 static int start_child(struct transfer *t, int dir_fd, char *const *argv, struct bb_err *err)
@@ -127,10 +115,40 @@ static void show_progress(struct transfer *t)
 	t->shown_ms = now;
 }
 
+/* put: FILE_DATA frames of a file of ours go on as they are; what they hold is not looked at. */
+static int read_frames(struct transfer *t, struct bb_err *err)
+{
+	struct proto_frame f;
+	ssize_t n = bb_fd_read_some(t->data, &t->from_file, TRANSFER_CHUNK);
+	int used;
+
+	if (n < 0)
+		return bb_err_set(err, (int)n, "cannot read what was kept: %s",
+				  bb_err_name((int)n));
+	while ((used = proto_get_frame(bb_buf_peek(&t->from_file), &f, err)) > 0) {
+		int r = 0;
+
+		if (f.type == FILE_DATA)
+			r = proto_put_frame(&t->to_stream, FILE_DATA, f.body.p, f.body.n);
+		t->is_kept_whole = f.type == FILE_RESULT && f.body.n == 0;
+		t->bytes += f.type == FILE_DATA ? f.body.n : 0;
+		bb_buf_consume(&t->from_file, (size_t)used);
+		if (r < 0)
+			return bb_err_set(err, r, "out of memory");
+	}
+	if (used < 0)
+		return used;
+	if (n == 0 && !t->is_kept_whole)
+		return bb_err_set(err, -EBADMSG, "what was kept is cut off");
+	if (n == 0)
+		close_fd(&t->data);
+	return 0;
+}
+
 /* put: tar bytes from the child become frames. */
 static int read_child(struct transfer *t, struct bb_err *err)
 {
-	uint8_t bytes[CHUNK];
+	uint8_t bytes[TRANSFER_CHUNK];
 	ssize_t n = read(t->data, bytes, sizeof(bytes));
 	int r;
 
@@ -152,6 +170,9 @@ static int take_frame(struct transfer *t, const struct proto_frame *f, struct bb
 		if (t->is_put || t->source_ended)
 			break;
 		t->bytes += f->body.n;
+		if (t->most > 0 && t->bytes > t->most)
+			return bb_err_set(err, BB_E_LIMIT,
+					  "the guest sends more than its disk can hold");
 		if (t->data < 0) /* the child has gone; its exit code says why */
 			return 0;
 		return bb_buf_append_view(&t->to_child, f->body);
@@ -196,8 +217,10 @@ static void write_child(struct transfer *t)
 {
 	ssize_t n = bb_fd_write_some(t->data, &t->to_child);
 
-	if (n < 0 && n != -EAGAIN)
-		close_fd(&t->data); /* it refused the rest; its exit code and words say why */
+	if (n < 0 && n != -EAGAIN) {
+		t->file_error = (int)n;
+		close_fd(&t->data); /* it refused the rest; a child's exit code and words say why */
+	}
 	if (t->data < 0)
 		bb_buf_reset(&t->to_child);
 }
@@ -292,7 +315,7 @@ static int step(struct transfer *t, struct bb_err *err)
 	if (polls[2].revents != 0)
 		read_notes(t);
 	if (polls[1].revents != 0 && t->is_put)
-		r = read_child(t, err);
+		r = t->is_frames ? read_frames(t, err) : read_child(t, err);
 	else if (polls[1].revents != 0)
 		write_child(t);
 	if (r == 0 && (polls[0].revents & POLLOUT) != 0 &&
@@ -304,7 +327,7 @@ static int step(struct transfer *t, struct bb_err *err)
 	return r;
 }
 
-static int run(struct transfer *t, struct bb_err *err)
+int transfer_run(struct transfer *t, struct bb_err *err)
 {
 	int r = 0;
 
@@ -325,6 +348,9 @@ static int run(struct transfer *t, struct bb_err *err)
 	cli_out_step(NULL);
 	if (r < 0)
 		return r;
+	if (t->is_file && t->file_error < 0)
+		return bb_err_set(err, t->file_error, "cannot write: %s",
+				  bb_err_name(t->file_error));
 	if (t->has_result && t->failure[0] != '\0')
 		return bb_err_set(err, BB_E_GUEST, "%s", t->failure);
 	if (!t->has_result || !t->source_ended)
@@ -333,8 +359,8 @@ static int run(struct transfer *t, struct bb_err *err)
 	return reap_child(t, err);
 }
 
-static int open_file_stream(struct cli_control *c, uint32_t op, const char *path, uint32_t flags,
-			    int *ret, struct bb_err *err)
+int transfer_open(struct cli_control *c, uint32_t op, const char *path, uint32_t flags, int *ret,
+		  struct bb_err *err)
 {
 	BB_AUTO_BUF struct bb_buf fields = { 0 };
 	int r;
@@ -365,11 +391,11 @@ int cli_transfer_put(struct cli_control *c, int dir_fd, const char *name, const 
 	    bb_strv_push(&argv, strdup("pack")) < 0 || bb_strv_push(&argv, strdup(name)) < 0 ||
 	    bb_strv_push(&argv, strdup(as_name)) < 0)
 		return bb_err_set(err, -ENOMEM, "out of memory");
-	r = open_file_stream(c, FILE_PUT, guest_path, 0, &stream, err);
+	r = transfer_open(c, FILE_PUT, guest_path, 0, &stream, err);
 	t.stream = stream;
 	if (r == 0)
 		r = start_child(&t, dir_fd, argv, err);
-	return r < 0 ? r : run(&t, err);
+	return r < 0 ? r : transfer_run(&t, err);
 }
 
 int cli_transfer_put_files(struct cli_control *c, const struct provider_file *files, size_t count,
@@ -391,7 +417,7 @@ int cli_transfer_put_files(struct cli_control *c, const struct provider_file *fi
 	if (r < 0)
 		return bb_err_set(err, r, "cannot pack the agent's files: %s", bb_err_name(r));
 	for (struct bb_view v = bb_buf_peek(&tar); r == 0 && v.n > 0;) {
-		size_t n = v.n < CHUNK ? v.n : CHUNK;
+		size_t n = v.n < TRANSFER_CHUNK ? v.n : TRANSFER_CHUNK;
 
 		r = proto_put_frame(&t.to_stream, FILE_DATA, v.p, n);
 		v = bb_view_from(v, n);
@@ -401,9 +427,9 @@ int cli_transfer_put_files(struct cli_control *c, const struct provider_file *fi
 	if (r < 0)
 		return bb_err_set(err, r, "out of memory");
 	t.source_ended = true;
-	r = open_file_stream(c, FILE_PUT, guest_path, 0, &stream, err);
+	r = transfer_open(c, FILE_PUT, guest_path, 0, &stream, err);
 	t.stream = stream;
-	return r < 0 ? r : run(&t, err);
+	return r < 0 ? r : transfer_run(&t, err);
 }
 
 static int get(struct transfer *t, const char *only, int dir_fd, const char *as_name,
@@ -417,7 +443,7 @@ static int get(struct transfer *t, const char *only, int dir_fd, const char *as_
 	    bb_strv_push(&argv, strdup(as_name)) < 0)
 		return bb_err_set(err, -ENOMEM, "out of memory");
 	r = start_child(t, dir_fd, argv, err);
-	return r < 0 ? r : run(t, err);
+	return r < 0 ? r : transfer_run(t, err);
 }
 
 int cli_transfer_get(struct cli_control *c, const char *guest_path, bool is_content, int dir_fd,
@@ -429,8 +455,8 @@ int cli_transfer_get(struct cli_control *c, const char *guest_path, bool is_cont
 	int stream = -1, r;
 
 	transfer_init(&t, -1, false);
-	r = open_file_stream(c, FILE_GET, guest_path, is_content ? FILE_FLAG_CONTENTS : 0, &stream,
-			     err);
+	r = transfer_open(c, FILE_GET, guest_path, is_content ? FILE_FLAG_CONTENTS : 0, &stream,
+			  err);
 	t.stream = stream;
 	return r < 0 ? r : get(&t, name, dir_fd, as_name, err);
 }

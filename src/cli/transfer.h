@@ -23,4 +23,13 @@ int cli_transfer_get(struct cli_control *c, const char *guest_path, bool is_cont
 int cli_transfer_get_kept(int frames_fd, const char *inner, int dir_fd, const char *as_name,
 			  struct bb_err *err);
 
+/* Gives back what was kept of an ended bottle: the frames, whole or an error. is_replacing: what is
+ * in guest_path goes first. */
+int cli_transfer_put_kept(struct cli_control *c, int frames_fd, const char *guest_path,
+			  bool is_replacing, struct bb_err *err);
+/* What the bottle has changed of its file system, to fd as an archive of at most that many bytes;
+ * and what another had changed, to this one. */
+int cli_transfer_get_changes(struct cli_control *c, int fd, uint64_t most, struct bb_err *err);
+int cli_transfer_put_changes(struct cli_control *c, int fd, struct bb_err *err);
+
 #endif

@@ -46,6 +46,9 @@
 #define BOOT_PORT       "bot-bottle.0"
 #define BOOT_POLL_NS    2000000 /* between two looks for a device: there is no event source yet */
 
+/* Nothing else leads there once the root is switched. */
+static int boot_upper_fd = -1;
+
 struct boot_args {
 	unsigned layers;
 	char rw[16];
@@ -196,6 +199,9 @@ static int boot_overlay(const char *lower, struct bb_err *err)
 
 	if ((mkdir("/rw/upper", 0755) < 0 && errno != EEXIST) ||
 	    (mkdir("/rw/work", 0755) < 0 && errno != EEXIST))
+		return bb_err_errno(err, "overlay directories");
+	boot_upper_fd = open("/rw/upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (boot_upper_fd < 0)
 		return bb_err_errno(err, "overlay directories");
 	/* volatile: what is written ends with the machine, so nothing waits until it is on a disk.
 	 */
@@ -363,6 +369,11 @@ static void boot_settings(void)
 				     strlen(settings[i].value)); /* comfort */
 	}
 	(void)setrlimit(RLIMIT_NOFILE, &files); /* likewise */
+}
+
+int boot_changes(void)
+{
+	return boot_upper_fd;
 }
 
 int boot_machine(int *ret_fd, struct bb_err *err)

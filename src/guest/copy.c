@@ -19,13 +19,16 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "base/tlv.h"
+#include "guest/boot.h"
 #include "guest/frames.h"
 #include "guest/pack.h"
+#include "guest/provision.h"
 #include "guest/unpack.h"
 
-#define COPY_EXCLUDES 64
-#define COPY_CHUNK    32768
-#define COPY_TURNS    4
+#define COPY_EXCLUDES    64
+#define COPY_CHUNK       32768
+#define COPY_TURNS       4
+#define CHILD_CHANGES_FD 2 /* in the child */
 
 struct copy {
 	struct peer peer;
@@ -48,7 +51,9 @@ struct copy_request {
 	uint32_t op, flags;
 	char *path;
 	char *excludes[COPY_EXCLUDES + 1];
+	char *only[COPY_EXCLUDES + 1];
 	struct guest_user user;
+	enum guest_mode mode;
 };
 
 static void copy_request_done(struct copy_request *rq)
@@ -56,13 +61,40 @@ static void copy_request_done(struct copy_request *rq)
 	free(rq->path);
 	for (size_t i = 0; rq->excludes[i] != NULL; i++)
 		free(rq->excludes[i]);
+	for (size_t i = 0; rq->only[i] != NULL; i++)
+		free(rq->only[i]);
+}
+
+static int copy_views(const struct bb_view *views, size_t count, char **dst, struct bb_err *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		dst[i] = strndup((const char *)views[i].p, views[i].n);
+		if (dst[i] == NULL)
+			return bb_err_set(err, -ENOMEM, "copy: out of memory");
+	}
+	return 0;
+}
+
+/* A layer is whose its entries say, so bottle-init itself reads and makes it. */
+static int copy_check_layer(const struct guest *g, struct copy_request *rq, struct bb_err *err)
+{
+	if ((rq->flags & FILE_FLAG_LAYER) == 0)
+		return 0;
+	rq->mode = g->mode;
+	rq->user.must_switch = false;
+	if (rq->mode == GUEST_NAMESPACE || (rq->mode == GUEST_MICROVM && boot_changes() >= 0))
+		return 0;
+	return bb_err_set(
+		err, -EOPNOTSUPP,
+		"this machine's changes cannot be told apart from its image; in a microvm "
+		"or namespace bottle they can");
 }
 
 static int copy_request_read(struct guest *g, struct bb_view fields, struct copy_request *rq,
 			     struct bb_err *err)
 {
-	struct bb_view path = { 0 }, user = { 0 }, excludes[COPY_EXCLUDES];
-	size_t exclude_count = 0;
+	struct bb_view path = { 0 }, user = { 0 }, excludes[COPY_EXCLUDES], only[COPY_EXCLUDES];
+	size_t exclude_count = 0, only_count = 0;
 	const struct bb_tlv_field known[] = {
 		{ FILE_TAG_OP, BB_TLV_U32, .is_required = true, .out = &rq->op },
 		{ FILE_TAG_PATH, BB_TLV_STR, .max = PATH_MAX - 1, .is_required = true,
@@ -71,6 +103,8 @@ static int copy_request_read(struct guest *g, struct bb_view fields, struct copy
 		{ FILE_TAG_FLAGS, BB_TLV_U32, .out = &rq->flags },
 		{ FILE_TAG_EXCLUDE, BB_TLV_STR, .max = PATH_MAX - 1, .out = excludes,
 		  .count = &exclude_count, .repeat_max = COPY_EXCLUDES },
+		{ FILE_TAG_ONLY, BB_TLV_STR, .max = NAME_MAX, .out = only, .count = &only_count,
+		  .repeat_max = COPY_EXCLUDES },
 	};
 	int r = bb_tlv_read(fields, known, BB_ARRAY_LEN(known), err);
 
@@ -85,12 +119,10 @@ static int copy_request_read(struct guest *g, struct bb_view fields, struct copy
 	rq->path = strndup((const char *)path.p, path.n);
 	if (rq->path == NULL)
 		return bb_err_set(err, -ENOMEM, "copy: out of memory");
-	for (size_t i = 0; i < exclude_count; i++) {
-		rq->excludes[i] = strndup((const char *)excludes[i].p, excludes[i].n);
-		if (rq->excludes[i] == NULL)
-			return bb_err_set(err, -ENOMEM, "copy: out of memory");
-	}
-	return 0;
+	r = copy_views(excludes, exclude_count, rq->excludes, err);
+	if (r == 0)
+		r = copy_views(only, only_count, rq->only, err);
+	return r < 0 ? r : copy_check_layer(g, rq, err);
 }
 
 /* --- the child ------------------------------------------------------------------------------- */
@@ -119,24 +151,66 @@ static int copy_put(const struct copy_request *rq, struct bb_err *err)
 	if (root < 0)
 		return bb_err_errno(err, "'%s'", BB_ESCAPED(bb_view_str(rq->path)));
 	(void)umask(0);
-	r = unpack(root, copy_read_data, NULL, err);
+	if ((rq->flags & FILE_FLAG_REPLACE) != 0)
+		r = unpack_empty(root);
+	if (r < 0)
+		return bb_err_set(err, r, "'%s' cannot be emptied: %s",
+				  BB_ESCAPED(bb_view_str(rq->path)), bb_err_name(r));
+	r = (rq->flags & FILE_FLAG_LAYER) != 0 ? unpack_layer(root, copy_read_data, NULL, err)
+					       : unpack(root, copy_read_data, NULL, err);
 	/* The pipe ends when the host has said FILE_END: only then is the copy complete. */
 	while (r == 0 && read(0, rest, sizeof(rest)) > 0)
 		;
 	return r;
 }
 
-static int copy_get(const struct copy_request *rq, struct bb_err *err)
+/*
+ * What bottle-init itself writes at each start is no change of the bottle's; the rest is what ends
+ * with a machine anyway. A namespace bottle can change nothing but its home.
+ */
+static int copy_get_layer(const struct copy_request *rq, struct bb_err *err)
 {
-	const struct pack_plan plan = { .path = rq->path,
-					.contents = (rq->flags & FILE_FLAG_CONTENTS) != 0,
-					.excludes = (const char *const *)rq->excludes };
+	static const char *const left_out[] = { "dev",
+						"proc",
+						"sys",
+						"run",
+						"tmp",
+						"var/tmp",
+						"etc/hosts",
+						"etc/hostname",
+						"etc/resolv.conf",
+						PROVISION_STORE + 1,
+						PROVISION_CA + 1,
+						NULL };
+	static const char *const home[] = { "home", NULL };
+	const struct pack_plan plan = {
+		.path = "/",
+		.root_fd = rq->mode == GUEST_MICROVM ? CHILD_CHANGES_FD : 0,
+		.contents = true,
+		.excludes = left_out,
+		.only = rq->mode == GUEST_MICROVM ? NULL : home,
+		.is_layer = true,
+	};
 
 	return pack(&plan, copy_write_data, NULL, err);
 }
 
-/* 0: archive bytes; 1: the line. Everything else of the loop is closed: above all the pipes of
- * other processes, which must see their end. */
+static int copy_get(const struct copy_request *rq, struct bb_err *err)
+{
+	const struct pack_plan plan = { .path = rq->path,
+					.contents = (rq->flags & FILE_FLAG_CONTENTS) != 0,
+					.excludes = (const char *const *)rq->excludes,
+					.only = rq->only[0] == NULL
+							? NULL
+							: (const char *const *)rq->only };
+
+	if ((rq->flags & FILE_FLAG_LAYER) != 0)
+		return copy_get_layer(rq, err);
+	return pack(&plan, copy_write_data, NULL, err);
+}
+
+/* 0: archive bytes; 1: the line; 2: the machine's changes, for a layer. Everything else of the loop
+ * is closed: above all the pipes of other processes, which must see their end. */
 static _Noreturn void copy_child(const struct copy_request *rq, int data_fd, int result_fd)
 {
 	struct bb_err err = { 0 };
@@ -151,7 +225,11 @@ static _Noreturn void copy_child(const struct copy_request *rq, int data_fd, int
 	result_fd = fcntl(result_fd, F_DUPFD, 10);
 	if (data_fd < 0 || result_fd < 0 || dup2(data_fd, 0) < 0 || dup2(result_fd, 1) < 0)
 		_exit(1);
-	(void)close_range(2, ~0U, 0); /* cannot fail for a valid range */
+	if (rq->mode == GUEST_MICROVM && dup2(boot_changes(), CHILD_CHANGES_FD) < 0)
+		_exit(1);
+	/* Neither can fail for a valid range. */
+	(void)close_range(rq->mode == GUEST_MICROVM ? CHILD_CHANGES_FD + 1 : CHILD_CHANGES_FD, ~0U,
+			  0);
 	(void)umask(022);
 	if (rq->user.must_switch && guest_user_become(&rq->user) < 0)
 		_exit(1);

@@ -23,6 +23,7 @@
 #include "guest/lifecycle.h"
 #include "guest/net.h"
 #include "guest/probe.h"
+#include "guest/relay.h"
 #include "guest/service.h"
 #include "guest/session.h"
 #include "guest/tree.h"
@@ -275,6 +276,7 @@ int guest_init(struct guest *g, enum guest_mode mode, int stream_fd, struct bb_e
 static void guest_done(struct guest *g)
 {
 	net_free(g);
+	relay_free_all(&g->forwards, &g->forward_count);
 	copy_free_all(g);
 	session_free_all(g);
 	probe_free(g);

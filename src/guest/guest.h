@@ -49,6 +49,7 @@ struct peer {
 struct session;
 struct copy;
 struct net;
+struct relay;
 struct lifecycle;
 struct probe;
 
@@ -73,6 +74,8 @@ struct guest {
 	uint32_t last_session;
 	struct copy *copies;
 	struct net *net; /* NULL before provisioning */
+	struct relay *forwards;
+	size_t forward_count;
 
 	struct bb_err failure; /* why the loop stopped, when it is an error */
 };

@@ -185,7 +185,7 @@ static bool net_has(const struct net *n, uint32_t number, int family, uint16_t p
 	return false;
 }
 
-static bool net_is_fixed(uint16_t port)
+bool net_is_fixed(uint16_t port)
 {
 	return port == 80 || port == 443 || port == 53 || port == NET_PROXY_PORT;
 }

@@ -9,6 +9,8 @@
 
 #define NET_PROXY_PORT 9099
 
+/* One of bottle-init's own listeners is on this port. */
+bool net_is_fixed(uint16_t port);
 /* Opens the listeners, once, after provisioning. */
 int net_start(struct guest *g, struct bb_err *err);
 void net_free(struct guest *g);

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -40,6 +42,9 @@ static void pack_fill(struct pack *p, enum tar_type type, const struct stat *st)
 	p->e.mode = st->st_mode & 07777;
 	p->e.size = type == TAR_FILE ? (uint64_t)st->st_size : 0;
 	p->e.mtime = st->st_mtim.tv_sec;
+	p->e.uid = p->plan->is_layer ? st->st_uid : 0;
+	p->e.gid = p->plan->is_layer ? st->st_gid : 0;
+	p->e.is_opaque = false;
 	if (type != TAR_SYMLINK)
 		p->e.link[0] = '\0';
 }
@@ -101,9 +106,24 @@ static int pack_symlink(struct pack *p, int dir, const char *name, const struct 
 	return tar_write_header(p->write, p->arg, &p->e);
 }
 
+static bool pack_is_wanted(const struct pack *p, const char *path)
+{
+	const char *const *o = p->plan->only;
+
+	/* Entries below the wanted ones were wanted with them. */
+	if (o == NULL || strchr(path, '/') != NULL)
+		return true;
+	while (*o != NULL && strcmp(*o, path) != 0)
+		o++;
+	return *o != NULL;
+}
+
 static bool pack_is_excluded(const struct pack *p)
 {
 	const char *path = p->e.path + p->prefix;
+
+	if (!pack_is_wanted(p, path))
+		return true;
 
 	for (const char *const *e = p->plan->excludes; e != NULL && *e != NULL; e++)
 		if (strcmp(*e, path) == 0)
@@ -152,21 +172,37 @@ static int pack_children(struct pack *p, int fd, int depth)
 	return 0;
 }
 
+/* Did it replace a directory of the image, or join it? */
+static bool pack_is_opaque(int fd)
+{
+	char value[2];
+
+	return fgetxattr(fd, "trusted.overlay.opaque", value, sizeof(value)) == 1 &&
+	       value[0] == 'y';
+}
+
 static int pack_directory(struct pack *p, int dir, const char *name, const struct stat *st,
 			  int depth)
 {
-	int fd, r;
+	BB_AUTO_CLOSE int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int why = fd < 0 ? -errno : 0, r;
 
 	pack_fill(p, TAR_DIRECTORY, st);
+	if (fd >= 0 && p->plan->is_layer)
+		p->e.is_opaque = pack_is_opaque(fd);
 	r = tar_write_header(p->write, p->arg, &p->e);
 	if (r < 0)
 		return r;
+	if (fd < 0)
+		return pack_leave_out(p, why);
 	if (depth == 0)
 		return pack_leave_out(p, -ELOOP);
-	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return pack_leave_out(p, -errno);
-	return pack_children(p, fd, depth - 1);
+	return pack_children(p, bb_take_fd(&fd), depth - 1);
+}
+
+static bool pack_is_removed(const struct pack *p, const struct stat *st)
+{
+	return p->plan->is_layer && S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
 }
 
 static int pack_entry(struct pack *p, int dir, const char *name, int depth)
@@ -181,6 +217,10 @@ static int pack_entry(struct pack *p, int dir, const char *name, int depth)
 		return pack_symlink(p, dir, name, &st);
 	if (S_ISDIR(st.st_mode))
 		return pack_directory(p, dir, name, &st, depth);
+	if (pack_is_removed(p, &st)) {
+		pack_fill(p, TAR_REMOVED, &st);
+		return tar_write_header(p->write, p->arg, &p->e);
+	}
 	return 0; /* sockets, pipes, devices mean nothing elsewhere */
 }
 
@@ -211,12 +251,13 @@ static int pack_root(struct pack *p, struct bb_err *err)
 	BB_AUTO_FREE char *name = NULL;
 	BB_AUTO_CLOSE int fd = -1;
 	struct stat st;
-	int r = pack_split(p->plan->path, &dir, &name);
+	int r = pack_split(p->plan->root_fd > 0 ? "/" : p->plan->path, &dir, &name);
 
 	if (r < 0)
 		return bb_err_set(err, r, "path '%s' is not absolute",
 				  BB_ESCAPED(bb_view_str(p->plan->path)));
-	fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = p->plan->root_fd > 0 ? fcntl(p->plan->root_fd, F_DUPFD_CLOEXEC, 0)
+				  : open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return bb_err_errno(err, "'%s'", BB_ESCAPED(bb_view_str(p->plan->path)));
 	if (p->plan->contents && !S_ISDIR(st.st_mode))

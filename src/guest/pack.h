@@ -6,9 +6,12 @@
 #include "guest/tar.h"
 
 struct pack_plan {
-	const char *path;            /* absolute */
-	bool contents;               /* names begin with "." instead of the path's last component */
+	const char *path; /* absolute */
+	int root_fd;      /* > 0: this directory in place of path, borrowed; with contents */
+	bool contents;    /* names begin with "." instead of the path's last component */
 	const char *const *excludes; /* NULL-terminated: relative to the path; their trees too */
+	const char *const *only; /* NULL, or NULL-terminated names: no other entry of the path */
+	bool is_layer; /* owners, what an overlay's upper directory says was removed or replaced */
 };
 
 /* Follows no symbolic link below path and not in its last component. Files that change while they

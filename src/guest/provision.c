@@ -19,10 +19,6 @@
 #include "base/tlv.h"
 #include "mux/proto.h"
 
-#define PROVISION_STORE  "/etc/ssl/certs/ca-certificates.crt"
-#define PROVISION_CA_DIR "/usr/local/share/ca-certificates"
-#define PROVISION_CA     PROVISION_CA_DIR "/bot-bottle.crt"
-
 void provision_done(struct provision *p)
 {
 	bb_strv_free(p->env);

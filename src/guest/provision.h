@@ -12,6 +12,11 @@
 #include "base/limit.h"
 #include "base/view.h"
 
+/* Files that bottle-init writes for the CA. */
+#define PROVISION_STORE  "/etc/ssl/certs/ca-certificates.crt"
+#define PROVISION_CA_DIR "/usr/local/share/ca-certificates"
+#define PROVISION_CA     PROVISION_CA_DIR "/bot-bottle.crt"
+
 struct provision {
 	char **env; /* NULL-terminated "NAME=value", or NULL */
 	uint16_t ports[LIMIT_GUEST_PORTS];

@@ -224,6 +224,21 @@ static int relay_prepare(struct relay *r, const char *authority)
 	return e;
 }
 
+/* Takes its place in the list and goes on as far as it can. */
+static void relay_begin(struct guest *g, struct relay *r, struct relay **list, size_t *count)
+{
+	r->peer.ops = &relay_ops;
+	r->guest = g;
+	r->list = list;
+	r->count = count;
+	r->watch = (struct poll_watch){ .cb = relay_on_client, .arg = r };
+	r->next = *list;
+	*list = r;
+	(*count)++;
+	(void)poll_add(&g->loop, &r->watch, r->fd, 0); /* nothing is watched yet */
+	relay_go_on(r);
+}
+
 void relay_start(struct guest *g, struct relay **list, size_t *count, const struct relay_plan *plan)
 {
 	struct relay *r = NULL;
@@ -239,18 +254,27 @@ void relay_start(struct guest *g, struct relay **list, size_t *count, const stru
 		}
 		return;
 	}
-	r->peer.ops = &relay_ops;
-	r->guest = g;
-	r->list = list;
-	r->count = count;
 	r->fd = plan->fd;
 	r->is_waiting = plan->authority != NULL;
-	r->watch = (struct poll_watch){ .cb = relay_on_client, .arg = r };
-	r->next = *list;
-	*list = r;
-	(*count)++;
-	(void)poll_add(&g->loop, &r->watch, r->fd, 0); /* nothing is watched yet */
-	relay_go_on(r);
+	relay_begin(g, r, list, count);
+}
+
+int relay_join(struct guest *g, struct relay **list, size_t *count, struct mux_stream *stream,
+	       int fd)
+{
+	struct relay *r = NULL;
+
+	if (*count < LIMIT_GUEST_CONNECTIONS && !g->is_ending)
+		r = calloc(1, sizeof(*r));
+	if (r == NULL) {
+		(void)close(fd); /* nothing was sent */
+		return -EMFILE;
+	}
+	r->peer.stream = stream;
+	r->fd = fd;
+	mux_stream_set_owner(stream, r);
+	relay_begin(g, r, list, count);
+	return 0;
 }
 
 void relay_free_all(struct relay **list, size_t *count)

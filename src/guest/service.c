@@ -9,6 +9,7 @@
 #include "base/limit.h"
 #include "base/num.h"
 #include "guest/copy.h"
+#include "guest/forward.h"
 #include "guest/lifecycle.h"
 #include "guest/session.h"
 
@@ -47,6 +48,8 @@ static int opening_dispatch(struct guest *g, struct mux_stream *s, const struct 
 		return copy_accept(g, s, open->fields);
 	case PROTO_LIFECYCLE:
 		return lifecycle_accept(g, s);
+	case PROTO_FORWARD:
+		return forward_accept(g, s, open->fields);
 	case PROTO_EGRESS:
 	case PROTO_GIT:
 	case PROTO_SUPERVISE:

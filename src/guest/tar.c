@@ -121,6 +121,16 @@ static int tar_pax_time(struct bb_view v, int64_t *ret)
 	return 0;
 }
 
+static int tar_pax_id(struct bb_view v, uint32_t *ret)
+{
+	uint64_t id;
+
+	if (bb_num_parse_u64(v, UINT32_MAX - 1, &id) < 0) /* -1 means "nobody" to chown() */
+		return -EINVAL;
+	*ret = (uint32_t)id;
+	return 0;
+}
+
 static int tar_pax_record(struct tar_reader *t, struct bb_view key, struct bb_view value,
 			  struct bb_err *err)
 {
@@ -142,9 +152,21 @@ static int tar_pax_record(struct tar_reader *t, struct bb_view key, struct bb_vi
 		if (tar_pax_time(value, &t->mtime) < 0)
 			return tar_broken(err, "a modification time is no number");
 	}
+	if (bb_view_eq_str(key, "uid")) {
+		t->has_uid = true;
+		if (tar_pax_id(value, &t->uid) < 0)
+			return tar_broken(err, "an owner is no number");
+	}
+	if (bb_view_eq_str(key, "gid")) {
+		t->has_gid = true;
+		if (tar_pax_id(value, &t->gid) < 0)
+			return tar_broken(err, "a group is no number");
+	}
+	if (bb_view_eq_str(key, TAR_OPAQUE))
+		t->is_opaque = bb_view_eq_str(value, "y");
 	if (key.n >= 11 && memcmp(key.p, "GNU.sparse.", 11) == 0)
 		return tar_broken(err, "sparse files are not supported");
-	return 0; /* owners, times, attributes: not taken over */
+	return 0; /* names of owners, other times and attributes: not taken over */
 }
 
 /* "LENGTH KEY=VALUE\n", where LENGTH counts all of it. */
@@ -231,8 +253,18 @@ static int tar_names(struct tar_reader *t, const uint8_t *h, struct bb_err *err)
 	return 0;
 }
 
-static int tar_type_of(struct tar_reader *t, uint8_t type, struct bb_err *err)
+/* What an overlay file system calls a whiteout. */
+static bool tar_is_removed(const struct tar_reader *t, const uint8_t *h)
 {
+	uint64_t major, minor;
+
+	return t->is_layer && h[TAR_TYPE] == '3' && tar_octal(h + TAR_DEV_MAJOR, 8, &major) == 0 &&
+	       tar_octal(h + TAR_DEV_MINOR, 8, &minor) == 0 && major == 0 && minor == 0;
+}
+
+static int tar_type_of(struct tar_reader *t, const uint8_t *h, struct bb_err *err)
+{
+	uint8_t type = h[TAR_TYPE];
 	static const struct {
 		uint8_t byte;
 		enum tar_type type;
@@ -246,6 +278,10 @@ static int tar_type_of(struct tar_reader *t, uint8_t type, struct bb_err *err)
 			return 0;
 		}
 	}
+	if (tar_is_removed(t, h)) {
+		t->entry.type = TAR_REMOVED;
+		return 0;
+	}
 	if (type == '3' || type == '4')
 		what = "a device node";
 	else if (type == '6')
@@ -257,15 +293,23 @@ static int tar_type_of(struct tar_reader *t, uint8_t type, struct bb_err *err)
 static int tar_finish_entry(struct tar_reader *t, const uint8_t *h, uint64_t size,
 			    struct bb_err *err)
 {
-	uint64_t mode, mtime;
+	uint64_t mode, mtime, uid, gid;
 	int r = tar_names(t, h, err);
 
 	if (r == 0)
-		r = tar_type_of(t, h[TAR_TYPE], err);
+		r = tar_type_of(t, h, err);
 	if (r < 0)
 		return r;
 	if (tar_octal(h + TAR_MODE, 8, &mode) < 0 || tar_octal(h + TAR_MTIME, 12, &mtime) < 0)
 		return tar_broken(err, "a mode or time is no number");
+	/* Where owners matter (layers) we wrote them; elsewhere they may be anything. */
+	if (tar_octal(h + TAR_UID, 8, &uid) < 0 || uid > TAR_ID_MAX)
+		uid = 0;
+	if (tar_octal(h + TAR_GID, 8, &gid) < 0 || gid > TAR_ID_MAX)
+		gid = 0;
+	t->entry.uid = t->has_uid ? t->uid : (uint32_t)uid;
+	t->entry.gid = t->has_gid ? t->gid : (uint32_t)gid;
+	t->entry.is_opaque = t->is_opaque;
 	if (t->has_size)
 		size = t->size;
 	if (size > LIMIT_TAR_FILE)
@@ -281,6 +325,7 @@ static int tar_finish_entry(struct tar_reader *t, const uint8_t *h, uint64_t siz
 		return tar_broken(err, "a directory or link with data");
 	tar_set_data(t, t->entry.size);
 	t->has_path = t->has_link = t->has_size = t->has_mtime = false;
+	t->has_uid = t->has_gid = t->is_opaque = false;
 	return 1;
 }
 

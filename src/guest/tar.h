@@ -21,6 +21,7 @@ enum tar_type {
 	TAR_DIRECTORY,
 	TAR_SYMLINK,
 	TAR_HARDLINK,
+	TAR_REMOVED, /* layers only: what stood here is gone (a character device 0/0) */
 };
 
 struct tar_entry {
@@ -30,6 +31,8 @@ struct tar_entry {
 	uint32_t mode;                 /* permission bits, 07777 at most */
 	uint64_t size;                 /* FILE: bytes of data; else 0 */
 	int64_t mtime;
+	uint32_t uid, gid; /* 0 where the writer does not say */
+	bool is_opaque;    /* DIRECTORY of a layer: replaces what stood here, does not join it */
 };
 
 /* Reads exactly n bytes; 0, -ENODATA at an early end, or -errno. */
@@ -42,8 +45,10 @@ struct tar_reader {
 	uint64_t left; /* bytes of the entry's data not yet read */
 	size_t pad;    /* bytes behind them to the block's end */
 	bool is_at_end;
+	bool is_layer; /* set after tar_reader_init(): TAR_REMOVED is accepted */
 	/* From extended headers, for the next entry. */
-	bool has_path, has_link, has_size, has_mtime;
+	bool has_path, has_link, has_size, has_mtime, has_uid, has_gid, is_opaque;
+	uint32_t uid, gid;
 	uint64_t size;
 	int64_t mtime;
 };

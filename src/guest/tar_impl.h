@@ -18,9 +18,13 @@ enum {
 	TAR_TYPE = 156,
 	TAR_LINK = 157,
 	TAR_MAGIC = 257,
+	TAR_DEV_MAJOR = 329,
+	TAR_DEV_MINOR = 337,
 	TAR_PREFIX = 345,
 	TAR_PREFIX_SIZE = 155,
 };
 #define TAR_OCTAL_MAX 077777777777ULL /* of an eleven-digit field */
+#define TAR_ID_MAX    07777777U       /* of a seven-digit one */
+#define TAR_OPAQUE    "SCHILY.xattr.trusted.overlay.opaque"
 
 #endif

@@ -34,8 +34,8 @@ static int tar_put_header(tar_write_cb *write, void *arg, const struct tar_entry
 
 	tar_put_text(h + TAR_NAME, TAR_NAME_SIZE, e->path);
 	tar_put_octal(h + TAR_MODE, 8, e->mode & 07777);
-	tar_put_octal(h + TAR_UID, 8, 0);
-	tar_put_octal(h + TAR_GID, 8, 0);
+	tar_put_octal(h + TAR_UID, 8, e->uid <= TAR_ID_MAX ? e->uid : 0);
+	tar_put_octal(h + TAR_GID, 8, e->gid <= TAR_ID_MAX ? e->gid : 0);
 	tar_put_octal(h + TAR_SIZE, 12, size <= TAR_OCTAL_MAX ? size : 0);
 	tar_put_octal(h + TAR_MTIME, 12, fits_time ? (uint64_t)e->mtime : 0);
 	memset(h + TAR_SUM, ' ', 8);
@@ -59,6 +59,16 @@ static int tar_put_record(struct bb_buf *b, const char *key, const char *value)
 	return bb_buf_printf(b, "%zu %s=%s\n", n, key, value);
 }
 
+static int tar_put_id(struct bb_buf *b, const char *key, uint32_t id)
+{
+	char number[16];
+
+	if (id <= TAR_ID_MAX)
+		return 0;
+	(void)snprintf(number, sizeof(number), "%u", id);
+	return tar_put_record(b, key, number);
+}
+
 static int tar_put_pax(tar_write_cb *write, void *arg, const struct tar_entry *e)
 {
 	static const struct tar_entry carrier = { .path = "pax", .mode = 0644 };
@@ -79,6 +89,12 @@ static int tar_put_pax(tar_write_cb *write, void *arg, const struct tar_entry *e
 		(void)snprintf(number, sizeof(number), "%lld", (long long)e->mtime);
 		r = tar_put_record(&b, "mtime", number);
 	}
+	if (r == 0)
+		r = tar_put_id(&b, "uid", e->uid);
+	if (r == 0)
+		r = tar_put_id(&b, "gid", e->gid);
+	if (r == 0 && e->is_opaque)
+		r = tar_put_record(&b, TAR_OPAQUE, "y");
 	if (r < 0 || bb_buf_size(&b) == 0)
 		return r;
 	r = tar_put_header(write, arg, &carrier, 'x', bb_buf_size(&b));
@@ -90,7 +106,8 @@ static int tar_put_pax(tar_write_cb *write, void *arg, const struct tar_entry *e
 int tar_write_header(tar_write_cb *write, void *arg, const struct tar_entry *e)
 {
 	static const char types[] = {
-		[TAR_FILE] = '0', [TAR_DIRECTORY] = '5', [TAR_SYMLINK] = '2', [TAR_HARDLINK] = '1'
+		[TAR_FILE] = '0',     [TAR_DIRECTORY] = '5', [TAR_SYMLINK] = '2',
+		[TAR_HARDLINK] = '1', [TAR_REMOVED] = '3',
 	};
 	int r = tar_put_pax(write, arg, e);
 

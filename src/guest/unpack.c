@@ -15,6 +15,7 @@
  */
 #include "guest/unpack.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -25,9 +26,11 @@
 #include "base/fd.h"
 #include "base/text.h"
 
-#define UNPACK_DIR   (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-#define UNPACK_MODE  0777
-#define UNPACK_CHUNK 65536
+#define UNPACK_DIR        (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define UNPACK_MODE       0777
+#define UNPACK_DEPTH      512 /* of a tree that gives way */
+#define UNPACK_LAYER_MODE 07777
+#define UNPACK_CHUNK      65536
 #define UNPACK_DIRS_MAX                                                          \
 	65536 /* whose mode and time are set at the end; more keep what they got \
 	       */
@@ -40,13 +43,22 @@ struct unpack_dir {
 
 struct unpack {
 	int root_fd;
+	bool is_layer;
 	struct tar_reader tar;
 	struct unpack_dir *dirs;
 	size_t dir_count, dir_room;
 };
 
+static int unpack_remove(int dir, const char *name, int depth);
+
 static int unpack_error(struct bb_err *err, int code, const char *path)
 {
+	if (code == -EROFS)
+		return bb_err_set(
+			err, code,
+			"'%s' is on a part of the file system that cannot be changed here; "
+			"in a microvm it could",
+			BB_ESCAPED(bb_view_str(path)));
 	if (code == -ELOOP || code == -ENOTDIR)
 		return bb_err_set(err, code, "'%s': a link or file is in the way",
 				  BB_ESCAPED(bb_view_str(path)));
@@ -105,12 +117,77 @@ static int unpack_parent(int root_fd, const char *path, bool may_make, const cha
 	return bb_take_fd(&dir);
 }
 
-/* Whatever is there gives way, but not a directory. */
-static int unpack_clear(int dir, const char *name)
+static void unpack_close_dir(DIR **d)
 {
+	if (*d != NULL)
+		(void)closedir(*d); /* was only read */
+}
+
+/* What is in a directory, level by level; its file system is not left. Takes fd. */
+static int unpack_remove_content(int fd, int depth)
+{
+	__attribute__((cleanup(unpack_close_dir))) DIR *dir = fdopendir(fd);
+	struct dirent *e;
+	int r = 0;
+
+	if (dir == NULL) {
+		r = -errno;
+		(void)close(fd); /* was only opened */
+		return r;
+	}
+	while (r == 0 && (e = readdir(dir)) != NULL)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			r = unpack_remove(dirfd(dir), e->d_name, depth);
+	return r;
+}
+
+static int unpack_remove(int dir, const char *name, int depth)
+{
+	int fd, r;
+
+	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -errno;
+	fd = depth == 0 ? -1 : openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return depth == 0 ? -ELOOP : -errno;
+	r = unpack_remove_content(fd, depth - 1);
+	if (r == 0 && unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		r = -errno;
+	return r;
+}
+
+int unpack_empty(int dir_fd)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : unpack_remove_content(fd, UNPACK_DEPTH);
+}
+
+/* Whatever is there gives way, but not a directory; to a layer that, too. */
+static int unpack_clear(const struct unpack *u, int dir, const char *name)
+{
+	if (u->is_layer)
+		return unpack_remove(dir, name, UNPACK_DEPTH);
 	if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
 		return errno == EPERM ? -EISDIR : -errno;
 	return 0;
+}
+
+/* Before the mode: giving a file away takes its set-id bits. */
+static int unpack_give(const struct unpack *u, int dir, const char *name)
+{
+	const struct tar_entry *e = &u->tar.entry;
+
+	if (!u->is_layer || geteuid() != 0)
+		return 0;
+	return fchownat(dir, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+static uint32_t unpack_mode(const struct unpack *u)
+{
+	return u->tar.entry.mode & (u->is_layer ? UNPACK_LAYER_MODE : UNPACK_MODE);
 }
 
 static int unpack_data(struct unpack *u, int fd, struct bb_err *err)
@@ -132,7 +209,7 @@ static int unpack_file(struct unpack *u, int dir, const char *name, struct bb_er
 	const struct tar_entry *e = &u->tar.entry;
 	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = e->mtime } };
 	BB_AUTO_CLOSE int fd = -1;
-	int r = unpack_clear(dir, name);
+	int r = unpack_clear(u, dir, name);
 
 	if (r < 0)
 		return unpack_error(err, r, e->path);
@@ -144,9 +221,10 @@ static int unpack_file(struct unpack *u, int dir, const char *name, struct bb_er
 		(void)unlinkat(dir, name, 0); /* half a file is worse than none */
 		return r;
 	}
-	if (fchmod(fd, e->mode & UNPACK_MODE) < 0 || futimens(fd, times) < 0)
-		return unpack_error(err, -errno, e->path);
-	return 0;
+	r = unpack_give(u, dir, name);
+	if (r == 0 && (fchmod(fd, unpack_mode(u)) < 0 || futimens(fd, times) < 0))
+		r = -errno;
+	return r < 0 ? unpack_error(err, r, e->path) : 0;
 }
 
 static void unpack_remember(struct unpack *u)
@@ -165,8 +243,7 @@ static void unpack_remember(struct unpack *u)
 		u->dir_room = room;
 	}
 	d = &u->dirs[u->dir_count];
-	*d = (struct unpack_dir){ strdup(u->tar.entry.path), u->tar.entry.mode & UNPACK_MODE,
-				  u->tar.entry.mtime };
+	*d = (struct unpack_dir){ strdup(u->tar.entry.path), unpack_mode(u), u->tar.entry.mtime };
 	if (d->path != NULL)
 		u->dir_count++;
 }
@@ -175,9 +252,15 @@ static int unpack_directory(struct unpack *u, int dir, const char *name, struct 
 {
 	const struct tar_entry *e = &u->tar.entry;
 	struct stat st;
+	int r = 0;
 
 	if (name[0] == '\0') /* "./": the root exists, and its mode is not the archive's affair */
 		return 0;
+	if (u->is_layer && (e->is_opaque || (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+					     !S_ISDIR(st.st_mode))))
+		r = unpack_clear(u, dir, name);
+	if (r < 0)
+		return unpack_error(err, r, e->path);
 	if (mkdirat(dir, name, (e->mode & UNPACK_MODE) | 0700) < 0) {
 		if (errno != EEXIST)
 			return unpack_error(err, -errno, e->path);
@@ -186,6 +269,10 @@ static int unpack_directory(struct unpack *u, int dir, const char *name, struct 
 		if (!S_ISDIR(st.st_mode))
 			return unpack_error(err, -ENOTDIR, e->path);
 	}
+	r = unpack_give(u, dir, name);
+	/* Where nothing can be changed, a directory that is there is what the layer says it is. */
+	if (r < 0 && r != -EROFS)
+		return unpack_error(err, r, e->path);
 	unpack_remember(u);
 	return 0;
 }
@@ -194,10 +281,12 @@ static int unpack_symlink(struct unpack *u, int dir, const char *name, struct bb
 {
 	const struct tar_entry *e = &u->tar.entry;
 	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = e->mtime } };
-	int r = unpack_clear(dir, name);
+	int r = unpack_clear(u, dir, name);
 
 	if (r == 0 && symlinkat(e->link, dir, name) < 0)
 		r = -errno;
+	if (r == 0)
+		r = unpack_give(u, dir, name);
 	if (r == 0 && utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) < 0)
 		r = -errno;
 	return r < 0 ? unpack_error(err, r, e->path) : 0;
@@ -223,7 +312,7 @@ static int unpack_hardlink(struct unpack *u, int dir, const char *name, struct b
 	if (!S_ISREG(st.st_mode))
 		return bb_err_set(err, -EPERM, "'%s' is a hard link to something not a file",
 				  BB_ESCAPED(bb_view_str(e->path)));
-	r = unpack_clear(dir, name);
+	r = unpack_clear(u, dir, name);
 	if (r == 0 && linkat(from, target, dir, name, 0) < 0)
 		r = -errno;
 	return r < 0 ? unpack_error(err, r, e->path) : 0;
@@ -235,6 +324,7 @@ static int unpack_entry(struct unpack *u, struct bb_err *err)
 	char room[NAME_MAX + 1];
 	const char *name = "";
 	BB_AUTO_CLOSE int dir = -1;
+	int r;
 
 	if (!tar_path_is_inside(e->path))
 		return bb_err_set(err, -EPERM, "'%s' leads out of the directory",
@@ -253,6 +343,9 @@ static int unpack_entry(struct unpack *u, struct bb_err *err)
 		return unpack_symlink(u, dir, name, err);
 	case TAR_HARDLINK:
 		return unpack_hardlink(u, dir, name, err);
+	case TAR_REMOVED: /* the reader gives it for layers only */
+		r = unpack_clear(u, dir, name);
+		return r < 0 ? unpack_error(err, r, e->path) : 0;
 	}
 	return bb_err_set(err, -EINVAL, "archive: unknown entry");
 }
@@ -286,13 +379,14 @@ static void unpack_done(struct unpack *u)
 	free(u->dirs);
 }
 
-int unpack(int root_fd, tar_read_cb *read, void *arg, struct bb_err *err)
+static int unpack_all(int root_fd, bool is_layer, tar_read_cb *read, void *arg, struct bb_err *err)
 {
 	static struct unpack u; /* large, and one runs in a process */
 	int r;
 
-	u = (struct unpack){ .root_fd = root_fd };
+	u = (struct unpack){ .root_fd = root_fd, .is_layer = is_layer };
 	tar_reader_init(&u.tar, read, arg);
+	u.tar.is_layer = is_layer;
 	while ((r = tar_next(&u.tar, err)) > 0) {
 		r = unpack_entry(&u, err);
 		if (r < 0)
@@ -301,4 +395,14 @@ int unpack(int root_fd, tar_read_cb *read, void *arg, struct bb_err *err)
 	unpack_finish_dirs(&u);
 	unpack_done(&u);
 	return r;
+}
+
+int unpack(int root_fd, tar_read_cb *read, void *arg, struct bb_err *err)
+{
+	return unpack_all(root_fd, false, read, arg, err);
+}
+
+int unpack_layer(int root_fd, tar_read_cb *read, void *arg, struct bb_err *err)
+{
+	return unpack_all(root_fd, true, read, arg, err);
 }

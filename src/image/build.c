@@ -4,7 +4,7 @@
  * before the rename, the directory is removed, and what a kill left behind is removed by the next
  * build, which holds the lock and so knows that nobody works in it.
  */
-#include "image/build.h"
+#include "image/build_impl.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -19,14 +19,9 @@
 #include "base/table.h"
 #include "base/text.h"
 #include "image/image.h"
-#include "image/job.h"
 #include "image/oci.h"
 #include "image/sha512.h"
 #include "store/store.h"
-
-#define BUILD_TEMP_PREFIX "tmp-"
-#define BUILD_DISK_FULL \
-	"the disk that holds '%s' is full; free some space or move it with XDG_CACHE_HOME"
 
 struct builder {
 	const char *name;
@@ -64,13 +59,13 @@ static const struct builder *builder_find(const char *name, struct bb_err *err)
 
 /* Removes a tree of ours. In a rootless build mmdebstrap may leave files of other ids: it can
  * remove them. */
-static int build_remove(const char *path, struct bb_err *err)
+int build_remove(const char *path, struct bb_err *err)
 {
 	return bb_path_remove_tree(path, err);
 }
 
 /* What an interrupted build left. The caller holds the build lock. */
-static void build_sweep(const char *images)
+void build_sweep(const char *images)
 {
 	DIR *d = opendir(images);
 
@@ -114,6 +109,8 @@ static int build_id(const char *dir, const struct image_record *rec, char ret[IM
 		sha512_update(&s, rec->parent_id, strlen(rec->parent_id));
 	r = hash_file(&s, dir, "root.erofs", err);
 	if (r == 0)
+		r = hash_file(&s, dir, IMAGE_CHANGES, err);
+	if (r == 0)
 		r = hash_file(&s, dir, "vmlinuz", err);
 	if (r < 0)
 		return r;
@@ -139,9 +136,9 @@ static int build_point(const char *images, const char *name, const char *id, str
 }
 
 /* The temporary directory is complete: makes it an image. */
-static int build_finish(struct image_job *job, struct image_record *r, struct bb_err *err)
+int build_finish(struct image_job *job, const struct image_record *r, char id[IMAGE_ID_DIGITS + 1],
+		 struct bb_err *err)
 {
-	char id[IMAGE_ID_DIGITS + 1];
 	BB_AUTO_FREE char *final = NULL;
 	BB_AUTO_CLOSE int dir_fd = -1;
 	int n;
@@ -168,6 +165,7 @@ static int build_finish(struct image_job *job, struct image_record *r, struct bb
 static int build_in_temp(const struct builder *b, struct image_job *job, struct bb_err *err)
 {
 	struct image_record r = { .built_at = (uint64_t)time(NULL) };
+	char id[IMAGE_ID_DIGITS + 1];
 	int n;
 
 	if (mkdir(job->dir, 0755) < 0 || mkdir(job->scratch, 0700) < 0)
@@ -177,7 +175,7 @@ static int build_in_temp(const struct builder *b, struct image_job *job, struct 
 		r.parent_id = image_current_id(job->images, b->parent);
 	n = r.name == NULL ? bb_err_set(err, -ENOMEM, "out of memory") : b->build(job, &r, err);
 	if (n == 0)
-		n = build_finish(job, &r, err);
+		n = build_finish(job, &r, id, err);
 	image_record_done(&r);
 	return n;
 }
@@ -247,7 +245,7 @@ static int build_with_signals(struct image_job *job,
 }
 
 /* The lock is a file: a build renames directories. */
-static int build_lock(const char *images, int *ret, struct bb_err *err)
+int build_lock(const char *images, int *ret, struct bb_err *err)
 {
 	BB_AUTO_FREE char *path = bb_text_printf("%s/build.lock", images);
 	BB_AUTO_CLOSE int fd =
@@ -256,8 +254,9 @@ static int build_lock(const char *images, int *ret, struct bb_err *err)
 	if (fd < 0)
 		return bb_err_errno(err, "cannot open the build lock in '%s'", images);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return bb_err_set(err, -EBUSY,
-				  "another image build is running; wait for it or end it");
+		return bb_err_set(
+			err, -EBUSY,
+			"another image build or commit is running; wait for it or end it");
 	*ret = bb_take_fd(&fd);
 	return 0;
 }
@@ -346,6 +345,12 @@ static int build_oci(struct image_job *job, struct oci_order *o, bool force, str
 	BB_AUTO_CLOSE int lock = -1;
 	int r;
 
+	if (o->image->changes != NULL)
+		return bb_err_set(
+			err, BB_E_USAGE,
+			"image '%s' was committed from a bottle, which microvm and namespace "
+			"can start; it cannot be packed for another machine",
+			o->image->name);
 	if (o->image->is_host)
 		return bb_err_set(err, BB_E_USAGE,
 				  "image 'host' is this system itself and cannot be packed for "

@@ -63,12 +63,32 @@ struct image_info {
 	uint64_t built_at;    /* CLOCK_REALTIME seconds */
 	uint64_t bytes;       /* on disk */
 	size_t package_count;
-	bool is_current; /* its name points to it (an older build does not) */
-	bool is_used;    /* a bottle holds it now */
+	bool is_current;   /* its name points to it (an older build does not) */
+	bool is_committed; /* a bottle's changes of its parent, not built */
+	bool is_used;      /* a bottle holds it now */
 };
 /* All images, by name then age. Free with image_info_free(). */
 int image_list(struct image_info **ret, size_t *ret_count, struct bb_err *err);
 void image_info_free(struct image_info *list, size_t count);
+
+/*
+ * Committing: an image of what a bottle has changed. The archive comes from the guest and is only
+ * stored: nothing here reads it. One at a time, under the build's lock; what is not finished is
+ * never an image, and is removed by image_commit_free() or the next build.
+ */
+struct image_commit;
+/* base_id: an image's id, or "host". -EBUSY: a build or another commit runs. */
+int image_commit_begin(const char *name, const char *base_id, struct image_commit **ret,
+		       struct bb_err *err);
+int image_commit_fd(const struct image_commit *c); /* takes the archive; borrowed */
+/* The archive is whole: makes the image and gives it its name. *ret_id on the heap. */
+int image_commit_finish(struct image_commit *c, char **ret_id, struct bb_err *err);
+void image_commit_free(struct image_commit *c); /* NULL is fine */
+
+/* What interrupted builds and commits left, NULL-terminated; NULL: nothing, or one is running. */
+char **image_unfinished(void);
+/* Removes that. */
+void image_sweep(void);
 
 /* Removes the image of that name, or id (at least 8 digits of it). -EBUSY when a bottle uses it or
  * another image is a layer on it; BB_E_MISSING when there is none. */

@@ -26,8 +26,12 @@ void image_free(struct image *img)
 		if (img->lock_fds[i] >= 0)
 			(void)close(img->lock_fds[i]); /* releases the shared lock */
 	}
+	if (img->changes_lock >= 0)
+		(void)close(img->changes_lock); /* likewise */
 	free(img->name);
 	free(img->id);
+	free(img->base_id);
+	free(img->changes);
 	free(img->kernel);
 	free(img->modules);
 	free(img->kernel_version);
@@ -45,6 +49,7 @@ static struct image *image_new(const char *name)
 		return NULL;
 	for (size_t i = 0; i < IMAGE_LAYERS_MAX; i++)
 		img->lock_fds[i] = -1;
+	img->changes_lock = -1;
 	img->name = strdup(name);
 	if (img->name == NULL) {
 		image_free(img);
@@ -85,8 +90,12 @@ static int image_add_layer(struct image *img, const char *images, const char *id
 			"image '%s' stands on a layer that is gone; run: bot-bottle image build %s",
 			img->name, img->name);
 	n = image_record_read(dir, &r, err);
-	if (n < 0)
+	if (n == 0 && r.is_committed)
+		n = bb_err_set(err, -EPROTO, "image '%s' stands on a committed one", img->name);
+	if (n < 0) {
+		image_record_done(&r);
 		return n;
+	}
 
 	img->dirs[i] = bb_text_printf("%s/root", dir);
 	img->erofs[i] = bb_text_printf("%s/root.erofs", dir);
@@ -101,7 +110,7 @@ static int image_add_layer(struct image *img, const char *images, const char *id
 
 static int image_add_layers(struct image *img, const char *images, struct bb_err *err)
 {
-	BB_AUTO_FREE char *id = strdup(img->id);
+	BB_AUTO_FREE char *id = strdup(img->base_id);
 
 	while (id != NULL) {
 		char *parent = NULL;
@@ -113,6 +122,34 @@ static int image_add_layers(struct image *img, const char *images, struct bb_err
 			return n;
 	}
 	return 0;
+}
+
+/* What boots: the image itself; for a committed one, what it was committed on. */
+static int image_choose_base(struct image *img, const char *images, struct bb_err *err)
+{
+	BB_AUTO_FREE char *dir = bb_text_printf("%s/%s", images, img->id);
+	struct image_record r = { 0 };
+	int n;
+
+	if (dir == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	img->changes_lock = image_lock(dir, LOCK_SH | LOCK_NB);
+	if (img->changes_lock < 0)
+		return bb_err_set(err, BB_E_MISSING, "image '%s' is gone", img->name);
+	n = image_record_read(dir, &r, err);
+	if (n < 0)
+		return n;
+	if (r.is_committed) {
+		img->base_id = bb_take_ptr(&r.parent_id);
+		img->changes = bb_text_printf("%s/" IMAGE_CHANGES, dir);
+		img->is_host = strcmp(img->base_id, "host") == 0;
+		n = img->changes == NULL ? -ENOMEM : 0;
+	} else {
+		img->base_id = strdup(img->id);
+		n = img->base_id == NULL ? -ENOMEM : 0;
+	}
+	image_record_done(&r);
+	return n < 0 ? bb_err_set(err, n, "out of memory") : 0;
 }
 
 /* The archive that the uppermost layer's directory has, when it has one. */
@@ -142,7 +179,8 @@ int image_find(const char *name, struct image **ret, struct bb_err *err)
 	BB_AUTO_FREE char *images = NULL;
 	int n;
 
-	if (!image_is_name(name))
+	if (!image_is_name(name) &&
+	    (name[0] == '\0' || strspn(name, "0123456789abcdef") != strlen(name)))
 		return bb_err_set(err, BB_E_USAGE, "'%s' cannot be an image's name",
 				  BB_ESCAPED(bb_view_str(name)));
 	img = image_new(name);
@@ -151,6 +189,7 @@ int image_find(const char *name, struct image **ret, struct bb_err *err)
 	if (strcmp(name, "host") == 0) {
 		img->is_host = true;
 		img->id = strdup("host");
+		img->base_id = strdup("host");
 		*ret = bb_take_ptr(&img);
 		return 0;
 	}
@@ -158,12 +197,14 @@ int image_find(const char *name, struct image **ret, struct bb_err *err)
 	images = store_image_dir(err);
 	if (images == NULL)
 		return err == NULL ? -EIO : err->code;
-	img->id = image_current_id(images, name);
+	img->id = image_resolve_id(images, name);
 	if (img->id == NULL)
 		return bb_err_set(err, BB_E_MISSING,
 				  "image '%s' is not built; run: bot-bottle image build %s", name,
 				  name);
-	n = image_add_layers(img, images, err);
+	n = image_choose_base(img, images, err);
+	if (n == 0 && !img->is_host)
+		n = image_add_layers(img, images, err);
 	if (n == 0)
 		n = image_take_oci(img, images, err);
 	if (n < 0)

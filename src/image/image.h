@@ -4,6 +4,8 @@
  *   ID/image.json   name, parent's id, kernel version, package list
  *   ID/root/        directory form (namespace backend)
  *   ID/root.erofs   erofs form (microvm backend)
+ *   ID/changes.tar  instead of the two: what a bottle had changed of its parent's file system when
+ *                   it was committed; as the guest wrote it, and read by guests only
  *   ID/oci -> oci-DIGEST-INIT.tar   archive form, layers below included; made when first wanted
  *   ID/vmlinuz, ID/modules/order, ID/modules/NAME.ko   guest kernel (base image only)
  * "claude" is a layer on "base": an image is a list of layers, top first. "host" is not built: it
@@ -21,8 +23,11 @@
 #define IMAGE_LAYERS_MAX 8
 
 struct image {
-	char *name; /* "base", "claude", "host" */
-	char *id;   /* hex digest; "host" for the host */
+	char *name;    /* "base", "claude", "host" */
+	char *id;      /* hex digest; "host" for the host */
+	char *base_id; /* of what boots: id, or for a committed image its parent's */
+	char *changes; /* of a committed image: the archive that a guest of base_id is to apply */
+	int changes_lock; /* as lock_fds */
 	bool is_host;
 	char *dirs[IMAGE_LAYERS_MAX];  /* directory layers, top first */
 	char *erofs[IMAGE_LAYERS_MAX]; /* erofs layers, top first */
@@ -36,7 +41,8 @@ struct image {
 	int lock_fds[IMAGE_LAYERS_MAX]; /* the layers stay while these are open; -1 */
 };
 
-/* Finds a built image. BB_E_MISSING: "image 'claude' is not built; run: bot-bottle image build
+/* Finds a built image by its name, or a committed or built one by its id (or 8 and more digits of
+ * it). BB_E_MISSING: "image 'claude' is not built; run: bot-bottle image build
  * claude". */
 int image_find(const char *name, struct image **ret, struct bb_err *err);
 void image_free(struct image *img);

@@ -10,12 +10,16 @@
 
 #define IMAGE_RECORD_FORMAT 1
 #define IMAGE_ID_DIGITS     40
+#define IMAGE_ID_HINT       8 /* fewest digits of an id that name an image */
+#define IMAGE_NAME_MAX      60
+#define IMAGE_CHANGES       "changes.tar"
 #define IMAGE_RECORD_MAX    (1024 * 1024) /* bytes of image.json: a few hundred packages */
 
 /* image.json. Strings are owned. */
 struct image_record {
 	char *name;
-	char *parent_id;      /* NULL: stands alone */
+	char *parent_id;   /* NULL: stands alone; "host": changes of a bottle that had no image */
+	bool is_committed; /* has changes.tar in place of a root */
 	char *kernel_version; /* NULL: no kernel */
 	uint64_t built_at;
 	char **packages; /* "name version", NULL-terminated */
@@ -31,6 +35,9 @@ bool image_is_id(const char *s);
 
 /* The id that a name stands for now, on the heap; NULL: none. */
 char *image_current_id(const char *images, const char *name);
+
+/* The same for a name, an id, or the beginning of one. */
+char *image_resolve_id(const char *images, const char *name);
 
 /* The archive form, ID/oci -> oci-DIGEST-INIT.tar: the digest of the OCI manifest (64 digits), and
  * the beginning of that of the bottle-init in it. */

@@ -16,7 +16,6 @@
 #include "store/store.h"
 
 #define LIST_MAX 256
-#define ID_HINT  8 /* fewest digits of an id that name an image */
 
 static void info_done(struct image_info *info)
 {
@@ -93,6 +92,7 @@ static int info_read(const char *images, const char *id, struct image_info *ret,
 	info.kernel_version = bb_take_ptr(&r.kernel_version);
 	info.built_at = r.built_at;
 	info.package_count = bb_strv_len(r.packages);
+	info.is_committed = r.is_committed;
 	info.bytes = tree_bytes(dir);
 	info.is_used = is_held(dir);
 	image_record_done(&r);
@@ -139,24 +139,6 @@ int image_list(struct image_info **ret, size_t *ret_count, struct bb_err *err)
 	return 0;
 }
 
-/* The id that a name or the beginning of an id stands for, on the heap. */
-static char *resolve_id(const char *images, const char *name)
-{
-	char *id = image_is_name(name) ? image_current_id(images, name) : NULL;
-	DIR *d;
-
-	if (id != NULL || strlen(name) < ID_HINT)
-		return id;
-	d = opendir(images);
-	for (struct dirent *e = d == NULL ? NULL : readdir(d); e != NULL && id == NULL;
-	     e = readdir(d))
-		if (image_is_id(e->d_name) && strncmp(e->d_name, name, strlen(name)) == 0)
-			id = strdup(e->d_name);
-	if (d != NULL)
-		(void)closedir(d);
-	return id;
-}
-
 /* An image that is a layer on id: its name on the heap, or NULL. */
 static char *child_of(const char *images, const char *id)
 {
@@ -179,22 +161,32 @@ static char *child_of(const char *images, const char *id)
 	return name;
 }
 
-/* Takes away the name that points to id, if one does. */
-static void unname(const char *images, const char *id)
+static void unname_one(const char *images, const char *name, const char *id)
 {
-	for (const char *const *name = image_buildable(); *name != NULL; name++) {
-		BB_AUTO_FREE char *current = image_current_id(images, *name);
-		BB_AUTO_FREE char *path = bb_text_printf("%s/%s", images, *name);
+	BB_AUTO_FREE char *current = image_current_id(images, name);
+	BB_AUTO_FREE char *path = bb_text_printf("%s/%s", images, name);
 
-		if (current != NULL && path != NULL && strcmp(current, id) == 0)
-			(void)unlink(path); /* a name without an image is only "not built" */
-	}
+	if (current != NULL && path != NULL && strcmp(current, id) == 0)
+		(void)unlink(path); /* a name without an image is only "not built" */
+}
+
+/* Takes away the names that point to id: that of its record, and where that is damaged those that a
+ * build gives. */
+static void unname(const char *images, const char *dir, const char *id)
+{
+	struct image_record r = { 0 };
+
+	if (image_record_read(dir, &r, NULL) == 0)
+		unname_one(images, r.name, id);
+	image_record_done(&r);
+	for (const char *const *name = image_buildable(); *name != NULL; name++)
+		unname_one(images, *name, id);
 }
 
 int image_remove(const char *name, struct bb_err *err)
 {
 	BB_AUTO_FREE char *images = store_image_dir(err);
-	BB_AUTO_FREE char *id = images == NULL ? NULL : resolve_id(images, name);
+	BB_AUTO_FREE char *id = images == NULL ? NULL : image_resolve_id(images, name);
 	BB_AUTO_FREE char *dir =
 		bb_text_printf("%s/%s", images == NULL ? "" : images, id == NULL ? "" : id);
 	BB_AUTO_FREE char *doomed =
@@ -220,7 +212,7 @@ int image_remove(const char *name, struct bb_err *err)
 	if (lock == -EWOULDBLOCK)
 		return bb_err_set(err, -EBUSY,
 				  "image '%s' is used by a running bottle; stop it first", name);
-	unname(images, id);
+	unname(images, dir, id);
 	if (rename(dir, doomed) < 0)
 		return bb_err_errno(err, "cannot remove image '%s'", dir);
 	return bb_path_remove_tree(doomed, err);

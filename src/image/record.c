@@ -5,6 +5,7 @@
  */
 #include "image/image_impl.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
@@ -65,10 +66,14 @@ static int record_packages(const json_t *root, char ***ret)
 static int record_parse(const json_t *root, struct image_record *r)
 {
 	const json_t *built = json_object_get(root, "built_at");
+	const json_t *committed = json_object_get(root, "committed");
 	int n;
 
-	if (!json_is_object(root) || json_object_size(root) != 6)
+	if (!json_is_object(root) || json_object_size(root) != (committed != NULL ? 7 : 6))
 		return -EPROTO;
+	if (committed != NULL && !json_is_true(committed))
+		return -EPROTO;
+	r->is_committed = committed != NULL;
 	if (json_integer_value(json_object_get(root, "format")) != IMAGE_RECORD_FORMAT)
 		return -EPROTO;
 	if (!json_is_integer(built) || json_integer_value(built) < 0)
@@ -80,7 +85,10 @@ static int record_parse(const json_t *root, struct image_record *r)
 		return n;
 	if ((n = record_string(root, "kernel_version", true, &r->kernel_version)) < 0)
 		return n;
-	if (!image_is_name(r->name) || (r->parent_id != NULL && !image_is_id(r->parent_id)))
+	if (!image_is_name(r->name) || (r->is_committed && r->parent_id == NULL))
+		return -EPROTO;
+	if (r->parent_id != NULL && !image_is_id(r->parent_id) &&
+	    !(r->is_committed && strcmp(r->parent_id, "host") == 0))
 		return -EPROTO;
 	return record_packages(root, &r->packages);
 }
@@ -127,6 +135,8 @@ int image_record_write(const char *dir, const struct image_record *r, struct bb_
 	root = json_pack("{s:i, s:s, s:s?, s:s?, s:I, s:O}", "format", IMAGE_RECORD_FORMAT, "name",
 			 r->name, "parent", r->parent_id, "kernel_version", r->kernel_version,
 			 "built_at", (json_int_t)r->built_at, "packages", packages);
+	if (r->is_committed && json_object_set_new(root, "committed", json_true()) < 0)
+		return bb_err_set(err, -ENOMEM, "out of memory");
 	text = root == NULL ? NULL : json_dumps(root, JSON_INDENT(2));
 	if (path == NULL || text == NULL || json_array_size(packages) != bb_strv_len(r->packages))
 		return bb_err_set(err, -ENOMEM, "out of memory");
@@ -137,7 +147,7 @@ bool image_is_name(const char *s)
 {
 	size_t n = strlen(s);
 
-	if (n == 0 || n > 40 || s[0] < 'a' || s[0] > 'z' || image_is_id(s))
+	if (n == 0 || n > IMAGE_NAME_MAX || s[0] < 'a' || s[0] > 'z' || image_is_id(s))
 		return false;
 	return strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
 }
@@ -157,6 +167,24 @@ char *image_current_id(const char *images, const char *name)
 		return NULL;
 	id[n] = '\0';
 	return image_is_id(id) ? strdup(id) : NULL;
+}
+
+char *image_resolve_id(const char *images, const char *name)
+{
+	char *id = image_is_name(name) ? image_current_id(images, name) : NULL;
+	size_t n = strlen(name);
+	DIR *d;
+
+	if (id != NULL || n < IMAGE_ID_HINT || strspn(name, "0123456789abcdef") != n)
+		return id;
+	d = opendir(images);
+	for (struct dirent *e = d == NULL ? NULL : readdir(d); e != NULL && id == NULL;
+	     e = readdir(d))
+		if (image_is_id(e->d_name) && strncmp(e->d_name, name, n) == 0)
+			id = strdup(e->d_name);
+	if (d != NULL)
+		(void)closedir(d);
+	return id;
 }
 
 static bool take_digits(const char **at, char *dst, size_t count)

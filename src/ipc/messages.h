@@ -140,7 +140,8 @@ enum ipc_type {
 	IPC_CONTROL_STOP = 117,  /* CLI ->, id: end the bottle; answered by IPC_CONTROL_ENDED */
 	IPC_CONTROL_WATCH = 118, /* CLI ->: tell this connection when the bottle has ended */
 	IPC_CONTROL_ENDED = 119, /* monitor ->: tag 1 u32: exit code; tag 2 str: reason; tag 3 u32:
-				  * workspace kept 0/1; tag 4 str: what could not be kept */
+				  * workspace kept 0/1; tag 4 str: what could not be kept; tag 5
+				  * u32: a resumption would find something 0/1 */
 	IPC_CONTROL_WORKSPACE =
 		120, /* CLI ->, id: the workspace is in place at tag 1 str path: mark it, and
 		      * keep it at the end when it changed; answer IPC_CONTROL_OK */
@@ -149,6 +150,10 @@ enum ipc_type {
 				    * is about to end, and who watches will be told why */
 	IPC_CONTROL_NOTE = 123,    /* monitor -> who watches; tag 1 str: something is wrong that the
 				    * operator must act on, e.g. no room for the workspace */
+	IPC_CONTROL_COMMITTED = 125, /* CLI ->, id: an image was made of the bottle: tag 1 str: its
+				      * id; answer IPC_CONTROL_OK */
+	IPC_CONTROL_DETACH = 124, /* CLI ->: the operator leaves on purpose: the bottle waits for no
+				   * terminal from now on */
 };
 
 enum dial_result {
@@ -195,6 +200,7 @@ enum control_state_tag {
 	CONTROL_STATE_STARTED = 4, /* u64: CLOCK_REALTIME seconds */
 	CONTROL_STATE_HELD = 5,    /* u32: 1 when a terminal is attached */
 	CONTROL_STATE_PARTS = 6, /* str, repeated: "egress 1234": name and pid of a running part */
+	CONTROL_STATE_DISK = 8,  /* u64: bytes that the guest's own files may take */
 	CONTROL_STATE_PROBLEM = 7, /* str: what the operator must act on; absent: nothing */
 };
 

@@ -46,6 +46,7 @@ static bool is_service(uint8_t value)
 	case PROTO_EXEC:
 	case PROTO_FILE:
 	case PROTO_LIFECYCLE:
+	case PROTO_FORWARD:
 		return true;
 	}
 	return false;

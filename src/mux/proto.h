@@ -6,12 +6,13 @@
  * 1. Opening. The first bytes of every stream name its service:
  *      u16 magic 0xB077, u8 PROTO_VERSION, u8 service, u32 n, then n bytes of typed fields
  * (base/tlv.h, n <= LIMIT_PROTO_OPEN). Who may open what: guest EGRESS, GIT, SUPERVISE; host EXEC,
- * FILE, LIFECYCLE. Any other opening is a protocol error: the host ends the bottle, the guest
- * resets the stream.
+ * FILE, LIFECYCLE, FORWARD. Any other opening is a protocol error: the host ends the bottle, the
+ * guest resets the stream.
  *
  * 2. Frames. EXEC, FILE and LIFECYCLE carry frames after the opening:
  *      u8 type, u8 zero, u16 zero, u32 n, then n <= LIMIT_PROTO_FRAME bytes.
- *    EGRESS, GIT and SUPERVISE carry raw bytes after the opening (egress: an HTTP proxy's input).
+ *    EGRESS, GIT, SUPERVISE and FORWARD carry raw bytes after the opening (egress: an HTTP proxy's
+ *    input; forward: what a TCP connection to the guest's own loopback carries).
  */
 #ifndef BB_MUX_PROTO_H
 #define BB_MUX_PROTO_H
@@ -36,6 +37,7 @@ enum proto_service {
 	PROTO_EXEC = 16,
 	PROTO_FILE = 17,
 	PROTO_LIFECYCLE = 18,
+	PROTO_FORWARD = 19,
 };
 
 #define PROTO_PROBE_ENDPOINTS 16
@@ -160,10 +162,26 @@ enum proto_file_tag {
 	FILE_TAG_USER = 3, /* str: owner of what is written: "node" (default) or "root" */
 	FILE_TAG_FLAGS = 4,
 	FILE_TAG_EXCLUDE = 5, /* str, repeated: GET: paths relative to the root that are left out */
+	FILE_TAG_ONLY = 6,    /* str, repeated: GET with CONTENTS: nothing but these of its entries;
+			       * those that are missing are no error */
 };
 #define FILE_PUT           1
 #define FILE_GET           2
 #define FILE_FLAG_CONTENTS 1u
+#define FILE_FLAG_REPLACE  2u /* PUT: what is in the directory goes first */
+/*
+ * With PATH "/" and no USER: GET gives what the bottle has changed of its file system, PUT makes
+ * the same changes. Entries have owners, set-id bits, a character device 0/0 for what was removed,
+ * and SCHILY.xattr.trusted.overlay.opaque on a directory that replaced another. Where the machine's
+ * changes are not told apart from its image (smolmachines) both are refused.
+ */
+#define FILE_FLAG_LAYER 4u
+
+/* FORWARD: opening field PORT; the guest connects to its own 127.0.0.1 (or ::1) and resets the
+ * stream when nothing listens there. */
+enum proto_forward_tag {
+	PROTO_FORWARD_PORT = 1, /* u32: 1..65535 */
+};
 
 /* Encoders append to b: 0 or the buffer's error. */
 int proto_put_open(struct bb_buf *b, enum proto_service service, struct bb_view fields);

@@ -120,9 +120,32 @@ static int add_files(const struct provider_input *in, struct provider_plan *plan
 	return r;
 }
 
+/*
+ * --continue is an error where there is no conversation (an agent that was ended before it had
+ * one), and only the guest knows: its transcripts lie below a name made of the working directory.
+ */
+static int add_program(const struct provider_input *in, struct provider_plan *plan)
+{
+	static const char go_on[] = "d=$(printf %s \"$PWD\" | tr -c 'a-zA-Z0-9' -)\n"
+				    "for f in \"$HOME/.claude/projects/$d\"/*.jsonl; do\n"
+				    "\t[ -s \"$f\" ] && exec claude --continue \"$@\"\n"
+				    "done\n"
+				    "exec claude \"$@\"\n";
+	int r;
+
+	if (!in->is_resumed)
+		return provider_add_arg(plan, "claude");
+	r = provider_add_arg(plan, "sh");
+	if (r == 0)
+		r = provider_add_arg(plan, "-c");
+	if (r == 0)
+		r = provider_add_arg(plan, go_on);
+	return r < 0 ? r : provider_add_arg(plan, "claude"); /* $0 */
+}
+
 static int add_command(const struct provider_input *in, struct provider_plan *plan)
 {
-	int r = provider_add_arg(plan, "claude");
+	int r = add_program(in, plan);
 
 	if (r == 0 && in->is_headless)
 		r = provider_add_arg(plan, "-p");
@@ -156,6 +179,10 @@ static int claude_prepare(const struct provider_input *in, struct provider_plan 
 		r = add_env(plan, is_key);
 	if (r == 0)
 		r = add_files(in, plan, is_key);
+	if (r == 0)
+		r = provider_add_state(plan, ".claude");
+	if (r == 0)
+		r = provider_add_state(plan, ".claude.json");
 	return r < 0 ? r : add_command(in, plan);
 }
 

@@ -43,6 +43,7 @@ void provider_plan_free(struct provider_plan *plan)
 		return;
 	bb_strv_free(plan->env);
 	bb_strv_free(plan->argv);
+	bb_strv_free(plan->state);
 	bb_strv_free(plan->env_names);
 	for (size_t i = 0; i < plan->route_count; i++)
 		policy_route_done(&plan->routes[i]);
@@ -65,6 +66,11 @@ int provider_add_env(struct provider_plan *plan, const char *name, const char *v
 int provider_add_arg(struct provider_plan *plan, const char *arg)
 {
 	return bb_strv_push(&plan->argv, strdup(arg));
+}
+
+int provider_add_state(struct provider_plan *plan, const char *name)
+{
+	return bb_strv_push(&plan->state, strdup(name));
 }
 
 int provider_add_file(struct provider_plan *plan, const char *path, char *content)

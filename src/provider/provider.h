@@ -29,6 +29,8 @@ struct provider_input {
 	const char *agent;         /* name of the agent */
 	const char *system_prompt; /* body of the agent's manifest; empty: none */
 	bool is_headless;
+	bool is_resumed;  /* go on with the conversation that is in the kept state, if there is one
+			   */
 	const char *task; /* --prompt; NULL: none */
 	const char *cwd;  /* working directory in the guest */
 };
@@ -39,8 +41,10 @@ struct provider_file {
 };
 
 struct provider_plan {
-	char **env;                  /* NAME=value, added to the guest's base environment */
-	char **argv;                 /* the agent's command line */
+	char **env;   /* NAME=value, added to the guest's base environment */
+	char **argv;  /* the agent's command line */
+	char **state; /* names in the home that hold the agent's own state: kept for a resumption;
+		       * NULL: it has none */
 	char **env_names;            /* names in env that a manifest may not set */
 	struct policy_route *routes; /* win over a manifest's route for the same host */
 	size_t route_count;

@@ -6,6 +6,7 @@
 
 int provider_add_env(struct provider_plan *plan, const char *name, const char *value);
 int provider_add_arg(struct provider_plan *plan, const char *arg);
+int provider_add_state(struct provider_plan *plan, const char *name);
 /* Takes content. */
 int provider_add_file(struct provider_plan *plan, const char *path, char *content);
 /* An empty route that the caller fills with heap strings; NULL: out of memory. */

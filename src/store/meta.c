@@ -42,6 +42,8 @@ static const struct meta_field {
 	FIELD(is_headless, META_BOOL, true),     FIELD(has_ended, META_BOOL, true),
 	FIELD(exit_code, META_INT, false),       FIELD(reason, META_STR, false),
 	FIELD(workspace_kept, META_BOOL, false), FIELD(problem, META_STR, false),
+	FIELD(agent_kept, META_BOOL, false),     FIELD(base_id, META_STR, false),
+	FIELD(committed_image, META_STR, false),
 #undef FIELD
 };
 
@@ -100,7 +102,16 @@ static char *meta_to_text(const struct store_meta *m)
 	return text;
 }
 
-int store_meta_write(const struct store_meta *m, struct bb_err *err)
+/* The directory's entry for a file that was renamed. */
+static int sync_dir(const char *identity)
+{
+	BB_AUTO_FREE char *dir = store_state_dir(identity, NULL);
+	BB_AUTO_CLOSE int fd = dir == NULL ? -1 : open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+static int write_meta(const struct store_meta *m, bool is_synced, struct bb_err *err)
 {
 	BB_AUTO_FREE char *path = store_state_path(m->identity, "metadata.json", err);
 	BB_AUTO_FREE char *temp = store_state_path(m->identity, "metadata.json.new", err);
@@ -117,13 +128,27 @@ int store_meta_write(const struct store_meta *m, struct bb_err *err)
 	if (fd < 0)
 		return bb_err_errno(err, "cannot write '%s'", temp);
 	r = bb_fd_write_all(fd, text, strlen(text));
+	if (r == 0 && is_synced && fdatasync(fd) < 0)
+		r = -errno;
 	if (r == 0 && rename(temp, path) < 0)
 		r = -errno;
+	if (r == 0 && is_synced)
+		r = sync_dir(m->identity);
 	if (r < 0) {
 		(void)unlink(temp); /* the write's error is the news */
 		return bb_err_set(err, r, "cannot write '%s': %s", path, bb_err_name(r));
 	}
 	return 0;
+}
+
+int store_meta_write(const struct store_meta *m, struct bb_err *err)
+{
+	return write_meta(m, false, err);
+}
+
+int store_meta_write_synced(const struct store_meta *m, struct bb_err *err)
+{
+	return write_meta(m, true, err);
 }
 
 static int field_from_json(struct store_meta *m, const struct meta_field *f, const json_t *value,
@@ -167,8 +192,10 @@ static int meta_from_json(struct store_meta *m, const json_t *root, struct bb_er
 	const json_t *version = json_object_get(root, "version");
 	int r;
 
-	if (!json_is_integer(version) || json_integer_value(version) != META_VERSION)
-		return bb_err_set(err, -EBADMSG, "it is not of version %d", META_VERSION);
+	if (!json_is_integer(version))
+		return bb_err_set(err, -EBADMSG, "it says no version");
+	if (json_integer_value(version) != META_VERSION)
+		return bb_err_set(err, -EPROTO, "it is not of version %d", META_VERSION);
 	for (size_t i = 0; i < BB_ARRAY_LEN(meta_fields); i++) {
 		r = field_from_json(m, &meta_fields[i], json_object_get(root, meta_fields[i].name),
 				    err);

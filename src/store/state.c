@@ -17,7 +17,11 @@
 #include "base/path.h"
 #include "base/text.h"
 
+#define GONE_PREFIX ".gone-"
+
 static const char killed_reason[] = "its monitor was killed";
+static const char damaged_reason[] =
+	"its metadata is damaged, as by a power cut; what it said is in metadata.damaged";
 
 BB_DEFINE_AUTO(store_meta, store_meta_free)
 
@@ -243,6 +247,56 @@ static int claim_locked(const struct store_meta *m, int *ret_lock, struct bb_err
 	return 0;
 }
 
+/* Its run directory is one of before, and goes. */
+static int forget_run_dir(const char *identity, struct bb_err *err)
+{
+	BB_AUTO_FREE char *link = store_state_path(identity, "run", err);
+
+	if (link == NULL)
+		return err == NULL ? -ENOMEM : err->code;
+	store_remove_run_dir(identity);
+	if (unlink(link) < 0 && errno != ENOENT)
+		return bb_err_errno(err, "cannot remove '%s'", link);
+	return 0;
+}
+
+static int reclaim_locked(const struct store_meta *m, int *ret_lock, struct bb_err *err)
+{
+	BB_AUTO_FREE char *meta = store_state_path(m->identity, "metadata.json", err);
+	BB_AUTO_CLOSE int lock = -1;
+	int r;
+
+	if (meta == NULL)
+		return BB_E_USAGE;
+	if (access(meta, F_OK) < 0)
+		return bb_err_set(err, -ENOENT, "there is no bottle '%s'", m->identity);
+	r = store_check_label(m->label, err);
+	if (r == 0)
+		r = store_lock(m->identity, &lock, err);
+	if (r == 0)
+		r = forget_run_dir(m->identity, err);
+	if (r < 0)
+		return r;
+	r = make_run_dir(m->identity, err);
+	if (r == 0)
+		r = store_meta_write_synced(m, err);
+	if (r < 0) {
+		(void)forget_run_dir(m->identity, NULL); /* the first error is the news */
+		return r;
+	}
+	*ret_lock = bb_take_fd(&lock);
+	return 0;
+}
+
+int store_reclaim(const struct store_meta *m, int *ret_lock, struct bb_err *err)
+{
+	BB_AUTO_CLOSE int root = -1;
+	int r;
+
+	r = lock_root(false, &root, err);
+	return r < 0 ? r : reclaim_locked(m, ret_lock, err);
+}
+
 int store_claim(const struct store_meta *m, int *ret_lock, struct bb_err *err)
 {
 	BB_AUTO_CLOSE int root = -1;
@@ -262,18 +316,53 @@ void store_remove_run_dir(const char *identity)
 		(void)bb_path_remove_tree(path, NULL); /* what stays is empty or not ours */
 }
 
-static int remove_dead(const char *identity, struct bb_err *err)
+/* Out of sight first, in one step: half a removed bottle is never found. What is left of one whose
+ * removal was interrupted goes with the next reaping. */
+static int remove_dir(const char *identity, struct bb_err *err)
 {
 	BB_AUTO_FREE char *dir = store_state_dir(identity, err);
+	BB_AUTO_FREE char *all = store_states_dir(err);
+	BB_AUTO_FREE char *gone =
+		all == NULL ? NULL : bb_text_printf("%s/" GONE_PREFIX "%s", all, identity);
+	int r;
 
-	if (dir == NULL)
-		return BB_E_USAGE;
+	if (dir == NULL || gone == NULL)
+		return err == NULL ? -ENOMEM : err->code;
+	r = bb_path_remove_tree(gone, err);
+	if (r < 0)
+		return r;
+	if (rename(dir, gone) < 0)
+		return errno == ENOENT ? 0 : bb_err_errno(err, "cannot remove '%s'", dir);
+	return bb_path_remove_tree(gone, err);
+}
+
+static void sweep_gone(void)
+{
+	BB_AUTO_FREE char *all = store_states_dir(NULL);
+	DIR *dir = all == NULL ? NULL : opendir(all);
+	struct dirent *entry;
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		BB_AUTO_FREE char *path = NULL;
+
+		if (strncmp(entry->d_name, GONE_PREFIX, strlen(GONE_PREFIX)) != 0)
+			continue;
+		path = bb_text_printf("%s/%s", all, entry->d_name);
+		if (path != NULL)
+			(void)bb_path_remove_tree(path, NULL); /* the next command tries again */
+	}
+	if (dir != NULL)
+		(void)closedir(dir);
+}
+
+static int remove_dead(const char *identity, struct bb_err *err)
+{
 	if (store_is_alive(identity))
 		return bb_err_set(err, -EBUSY,
 				  "bottle '%s' is running; end it first: bot-bottle stop %s",
 				  identity, identity);
 	store_remove_run_dir(identity);
-	return bb_path_remove_tree(dir, err);
+	return remove_dir(identity, err);
 }
 
 int store_remove(const char *identity, struct bb_err *err)
@@ -283,6 +372,39 @@ int store_remove(const char *identity, struct bb_err *err)
 
 	r = lock_root(false, &root, err);
 	return r < 0 ? r : remove_dead(identity, err);
+}
+
+static bool has_file(const char *identity, const char *name)
+{
+	BB_AUTO_FREE char *path = store_state_path(identity, name, NULL);
+
+	return path != NULL && access(path, F_OK) == 0;
+}
+
+/* Metadata that a power cut or a failing disk left half: what can still be told, so that what was
+ * kept can be fetched and removed like that of any other bottle. */
+static int mend(const char *identity, struct bb_err *err)
+{
+	BB_AUTO(store_meta) struct store_meta *m = calloc(1, sizeof(*m));
+	BB_AUTO_FREE char *path = store_state_path(identity, "metadata.json", err);
+	BB_AUTO_FREE char *aside = store_state_path(identity, "metadata.damaged", err);
+
+	if (m == NULL || path == NULL || aside == NULL)
+		return -ENOMEM;
+	m->identity = strdup(identity);
+	m->agent = strdup("unknown");
+	m->backend = strdup("unknown");
+	m->guest_workspace = strdup("/home/node/workspace");
+	m->reason = strdup(damaged_reason);
+	m->has_ended = true;
+	m->exit_code = 125;
+	m->workspace_kept = has_file(identity, "workspace.frames");
+	m->agent_kept = has_file(identity, "agent.frames");
+	if (m->identity == NULL || m->agent == NULL || m->backend == NULL || m->reason == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	if (rename(path, aside) < 0)
+		return bb_err_errno(err, "cannot rename '%s'", path);
+	return store_meta_write_synced(m, err);
 }
 
 /* 1 when there was something to clean up. */
@@ -298,10 +420,13 @@ static int reap_one(const char *identity, struct bb_err *err)
 		r = remove_dead(identity, err);
 		return r < 0 ? r : 1;
 	}
+	if (r == -EPROTO)
+		return 0; /* a newer bot-bottle's: not ours to judge */
 	if (r < 0) {
-		/* Damaged, so it can say nothing; `list` shows it and `cleanup` removes it. */
 		store_remove_run_dir(identity);
-		return r == -EBADMSG ? 0 : r;
+		if (r == -EBADMSG)
+			r = mend(identity, err);
+		return r < 0 ? r : 1;
 	}
 	if (m->has_ended)
 		return 0;
@@ -325,6 +450,7 @@ int store_reap(void (*reaped)(void *arg, const char *identity), void *arg, struc
 		return 0;
 	if (r < 0)
 		return r;
+	sweep_gone();
 	names = store_list(err);
 	if (names == NULL)
 		return err == NULL ? -ENOMEM : err->code;

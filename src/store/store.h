@@ -47,13 +47,21 @@ struct store_meta {
 	bool is_headless;
 	bool has_ended;
 	int exit_code;
-	char *reason;        /* why it ended */
-	bool workspace_kept; /* workspace.frames is complete */
-	char *problem;       /* what could not be kept, or NULL */
+	char *reason;          /* why it ended */
+	bool workspace_kept;   /* workspace.frames is complete */
+	bool agent_kept;       /* agent.frames is: the agent's own state, its conversation in it */
+	char *problem;         /* what could not be kept, or NULL */
+	char *base_id;         /* id of the image that boots; "host" */
+	char *committed_image; /* id of the image that was made of it last, or NULL */
 };
 /* Replaces the file; readers see the old or the new one. Not synced to the disk: after a crash of
  * the host no bottle lives, and store_reap() says so. */
 int store_meta_write(const struct store_meta *m, struct bb_err *err);
+/* The same, and on the disk when it returns: where something is kept that a power cut must not
+ * take.
+ */
+int store_meta_write_synced(const struct store_meta *m, struct bb_err *err);
+/* -ENOENT: there is none. -EBADMSG: damaged. -EPROTO: of another version. */
 int store_meta_read(const char *identity, struct store_meta **ret, struct bb_err *err);
 void store_meta_free(struct store_meta *m);
 
@@ -64,6 +72,9 @@ void store_meta_free(struct store_meta *m);
  * sentence names it. Undone on failure.
  */
 int store_claim(const struct store_meta *m, int *ret_lock, struct bb_err *err);
+/* The same for an ended bottle that lives again: what its state directory holds stays, and m
+ * carries over what of it is kept. -ENOENT when there is no such bottle, -EBUSY when it lives. */
+int store_reclaim(const struct store_meta *m, int *ret_lock, struct bb_err *err);
 /* -EEXIST with a sentence when a living bottle has this label or is called so: for an early word to
  * the operator; store_claim() decides. */
 int store_check_label(const char *label, struct bb_err *err);
@@ -85,7 +96,8 @@ void store_remove_run_dir(const char *identity);
 /*
  * Cleans up after monitors that were killed: for each bottle that is not alive and whose metadata
  * does not say that it ended, the run directory goes and the metadata says "its monitor was
- * killed"; a state directory without metadata (a launch that was killed) goes. Every command calls
+ * killed"; a state directory without metadata (a launch that was killed) goes; damaged metadata (a
+ * power cut) is put aside and replaced by what can still be told. Every command calls
  * it first. reaped (may be NULL) is told of each such bottle. Returns how many, or negative.
  */
 int store_reap(void (*reaped)(void *arg, const char *identity), void *arg, struct bb_err *err);

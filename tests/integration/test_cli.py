@@ -128,7 +128,8 @@ def test_start_refuses_with_one_line_and_leaves_nothing():
         refused(cli, ["start", "t", "u"], "'u' is one word too many")
         refused(cli, ["start", "--bakend", "x"], "did you mean '--backend'?")
         refused(cli, ["stat"], "no command 'stat'; did you mean 'start'?")
-        refused(cli, ["resume", "t"], "'resume' is not built yet")
+        refused(cli, ["resume", "t-aaaaa"], "there is no bottle 't-aaaaa'")
+        refused(cli, ["commit"], "no bottle is running")
         refused(cli, ["exec", "t-aaaaa", "true"], "there is no bottle 't-aaaaa'")
         refused(cli, ["cp", "a", "b"], "one of the two is in a bottle")
 
@@ -308,7 +309,8 @@ def test_the_changed_workspace_is_kept_and_comes_out():
         assert done.returncode == 125 and "only /home/node/workspace was kept" in done.stderr
         with open(os.path.join(work, "a"), encoding="utf-8") as f:
             assert f.read() == "one\n", "the operator's own directory was changed"
-        assert cli.run("cleanup", "--yes").stdout.startswith(identity)
+        assert identity in cli.run("cleanup", "--yes").stdout and len(cli.list()) == 1, "work is not thrown away"
+        assert identity in cli.run("cleanup", "--yes", "--all").stdout
         assert cli.list() == []
 
 

@@ -153,7 +153,7 @@ def case_stop():
                 assert home.command("cp", "box:/home/node/workspace", dest)[0] == 0
                 assert os.path.getsize(os.path.join(dest, "b")) == 400000
         with fill(home):  # and what is left can be removed on a full disk
-            code, out = home.command("cleanup", "--yes")
+            code, out = home.command("cleanup", "--yes", "--all")
             assert code == 0 and home.states() == [], (id, code, out)
 
 

@@ -97,7 +97,7 @@ def test_two_builds_do_not_meet():
         first = b.begin()
         b.wait_for("begun")
         code, out = b.build()
-        assert code == 125 and "another image build is running" in out, out
+        assert code == 125 and "another image build or commit is running" in out, out
         first.send_signal(signal.SIGTERM)
         first.communicate(timeout=20)
         assert b.left() == []

@@ -178,7 +178,7 @@ static int op_open(void *ctx, struct ipc_message *m, struct bb_err *err)
 
 	if (r < 0)
 		return r;
-	if (service != PROTO_EXEC && service != PROTO_FILE)
+	if (service != PROTO_EXEC && service != PROTO_FILE && service != PROTO_FORWARD)
 		return bb_err_set(err, -EPROTO, "service %u cannot be opened from the host",
 				  service);
 	bb_buf_init(&bytes, LIMIT_PROTO_OPEN + LIMIT_IPC_BODY + 64);

@@ -121,7 +121,8 @@ static int control_open(void *ctx, struct ipc_message *msg, struct bb_err *err)
 	r = read_open(msg, &want, err);
 	if (r < 0)
 		return r;
-	if (want.service != PROTO_EXEC && want.service != PROTO_FILE)
+	if (want.service != PROTO_EXEC && want.service != PROTO_FILE &&
+	    want.service != PROTO_FORWARD)
 		return bb_err_set(err, -EPROTO, "service %u is not for operators", want.service);
 	kind = opening_kind(want.service, want.first);
 	if (kind == OPENING_MAIN && m->is_main_started) {
@@ -193,6 +194,8 @@ static int control_status(void *ctx, struct ipc_message *msg, struct bb_err *err
 		r = bb_tlv_put_u32(&body, CONTROL_STATE_HELD, control_holders(m) > 0);
 	if (r == 0)
 		r = put_parts(m, &body);
+	if (r == 0)
+		r = bb_tlv_put_u64(&body, CONTROL_STATE_DISK, m->plan->resources.disk_bytes);
 	if (r == 0 && m->meta->problem != NULL)
 		r = bb_tlv_put_str(&body, CONTROL_STATE_PROBLEM, m->meta->problem);
 	if (r == 0)
@@ -223,6 +226,18 @@ static int control_watch(void *ctx, struct ipc_message *msg, struct bb_err *err)
 	if (p->m->meta->problem != NULL)
 		(void)link_send_text(p->link, IPC_CONTROL_NOTE, 0,
 				     p->m->meta->problem); /* as refuse() */
+	return 0;
+}
+
+static int control_detach(void *ctx, struct ipc_message *msg, struct bb_err *err)
+{
+	struct control_peer *p = ctx;
+
+	(void)msg;
+	(void)err;
+	p->holds = false;
+	p->m->is_detached = true;
+	monitor_review_orphan(p->m);
 	return 0;
 }
 
@@ -279,14 +294,50 @@ static int control_workspace(void *ctx, struct ipc_message *msg, struct bb_err *
 	return 0;
 }
 
+#define IMAGE_ID_MAX 64
+
+static int control_committed(void *ctx, struct ipc_message *msg, struct bb_err *err)
+{
+	struct control_peer *p = ctx;
+	struct monitor *m = p->m;
+	struct bb_view id = { 0 };
+	struct bb_err why = { 0 };
+	char *copy;
+	int r;
+
+	r = bb_tlv_read(msg->body,
+			&(struct bb_tlv_field){ .tag = 1,
+						.type = BB_TLV_STR,
+						.max = IMAGE_ID_MAX,
+						.is_required = true,
+						.out = &id },
+			1, err);
+	if (r < 0)
+		return r;
+	copy = strndup((const char *)id.p, id.n);
+	if (copy == NULL)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	free(m->meta->committed_image);
+	m->meta->committed_image = copy;
+	if (store_meta_write_synced(m->meta, &why) < 0)
+		refuse(p, msg->id, why.msg);
+	else
+		(void)link_send(p->link, IPC_CONTROL_OK, msg->id, bb_view_of(NULL, 0), NULL,
+				0); /* as refuse() */
+	return 0;
+}
+
 static const struct ipc_op control_ops[] = {
 	{ IPC_CONTROL_OPEN, "open", SERVING, BB_TLV_HEADER, LIMIT_IPC_BODY, 0, control_open },
 	{ IPC_CONTROL_STATUS, "status", ALWAYS, 0, 0, 0, control_status },
 	{ IPC_CONTROL_HOLD, "hold", ALWAYS, 0, 0, 0, control_hold },
+	{ IPC_CONTROL_DETACH, "detach", ALWAYS, 0, 0, 0, control_detach },
 	{ IPC_CONTROL_STOP, "stop", ALWAYS, 0, 0, 0, control_stop },
 	{ IPC_CONTROL_WATCH, "watch", ALWAYS, 0, 0, 0, control_watch },
 	{ IPC_CONTROL_WORKSPACE, "workspace", IPC_IN(MONITOR_RUNNING), BB_TLV_HEADER + 1,
 	  BB_TLV_HEADER + PATH_MAX_LEN, 0, control_workspace },
+	{ IPC_CONTROL_COMMITTED, "committed", SERVING, BB_TLV_HEADER + 1,
+	  BB_TLV_HEADER + IMAGE_ID_MAX, 0, control_committed },
 };
 
 /* A question that comes at a bad moment is no fault of the peer. */
@@ -404,6 +455,13 @@ void control_tell(struct monitor *m, const char *text)
 			(void)link_send_text(p->link, IPC_CONTROL_NOTE, 0, text); /* as refuse() */
 }
 
+/* Is there something of it that a resumption would go on with? */
+static bool is_resumable(const struct monitor *m)
+{
+	return m->meta != NULL &&
+	       (m->meta->workspace_kept || m->meta->agent_kept || m->meta->committed_image != NULL);
+}
+
 void control_tell_ended(struct monitor *m)
 {
 	BB_AUTO_BUF struct bb_buf body;
@@ -417,6 +475,8 @@ void control_tell_ended(struct monitor *m)
 		r = bb_tlv_put_u32(&body, 3, m->meta != NULL && m->meta->workspace_kept);
 	if (r == 0 && m->meta != NULL && m->meta->problem != NULL)
 		r = bb_tlv_put_str(&body, 4, m->meta->problem);
+	if (r == 0)
+		r = bb_tlv_put_u32(&body, 5, is_resumable(m));
 	for (struct control_peer *p = m->control.peers; r == 0 && p != NULL; p = p->next)
 		if (p->watches || p->holds)
 			(void)link_send(p->link, IPC_CONTROL_ENDED, p->stops ? p->stop_id : 0,

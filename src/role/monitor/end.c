@@ -81,7 +81,11 @@ void end_discard(struct monitor *m)
 	if (m->lock_fd < 0)
 		return; /* nothing was claimed */
 	store_remove_run_dir(m->plan->identity);
-	if (m->state_dir != NULL && bb_path_remove_tree(m->state_dir, &err) < 0)
+	if (m->meta_before != NULL) {
+		/* It was there before, and is as it was. */
+		if (store_meta_write_synced(m->meta_before, &err) < 0)
+			bb_error("%s", err.msg); /* the next command says that it was killed */
+	} else if (m->state_dir != NULL && bb_path_remove_tree(m->state_dir, &err) < 0)
 		bb_error("%s", err.msg); /* the next command reaps what has no metadata */
 	(void)close(bb_take_fd(&m->lock_fd));
 }
@@ -94,6 +98,15 @@ static void give_room_back(const struct monitor *m)
 		(void)unlink(reserve); /* gone with the whole directory, perhaps */
 }
 
+/* Where something is kept, what says so is as safe as that. */
+static int write_last(const struct monitor *m, struct bb_err *err)
+{
+	const struct store_meta *meta = m->meta;
+	bool keeps = meta->workspace_kept || meta->agent_kept || meta->committed_image != NULL;
+
+	return keeps ? store_meta_write_synced(meta, err) : store_meta_write(meta, err);
+}
+
 static void write_epitaph(struct monitor *m)
 {
 	struct bb_err err = { 0 };
@@ -101,11 +114,11 @@ static void write_epitaph(struct monitor *m)
 	m->meta->has_ended = true;
 	m->meta->exit_code = m->ending.exit_code;
 	m->meta->reason = strdup(m->ending.reason);
-	if (store_meta_write(m->meta, &err) == 0)
+	if (write_last(m, &err) == 0)
 		return;
 	/* Room that was set aside at the start: the reason is told on a full disk too. */
 	give_room_back(m);
-	if (store_meta_write(m->meta, &err) < 0)
+	if (write_last(m, &err) < 0)
 		bb_error("%s", err.msg);
 }
 

@@ -113,12 +113,34 @@ static char *copy(const char *s)
 	return s == NULL || s[0] == '\0' ? NULL : strdup(s);
 }
 
+/* What an ended bottle has kept goes on being kept until there is newer. */
+static int carry_over(struct monitor *m, struct bb_err *err)
+{
+	const struct store_meta *before;
+	int r = store_meta_read(m->plan->identity, &m->meta_before, err);
+
+	if (r < 0)
+		return r;
+	before = m->meta_before;
+	m->meta->workspace_kept = before->workspace_kept;
+	m->meta->agent_kept = before->agent_kept;
+	m->meta->guest_workspace = copy(before->guest_workspace);
+	m->meta->committed_image = copy(before->committed_image);
+	/* What it was started from, for the day when the committed image is gone. */
+	if (before->committed_image != NULL && before->image != NULL &&
+	    strcmp(before->committed_image, m->plan->image) == 0) {
+		free(m->meta->image);
+		m->meta->image = copy(before->image);
+	}
+	return 0;
+}
+
 static int claim(struct monitor *m, struct bb_err *err)
 {
 	const struct monitor_plan *p = m->plan;
 	struct store_meta *meta = calloc(1, sizeof(*meta));
 	struct timespec now;
-	int r;
+	int r = 0;
 
 	if (meta == NULL)
 		return bb_err_set(err, -ENOMEM, no_memory);
@@ -131,12 +153,17 @@ static int claim(struct monitor *m, struct bb_err *err)
 	meta->label = copy(p->label);
 	meta->color = copy(p->color);
 	meta->image = copy(p->image);
+	meta->base_id = copy(m->image->base_id);
 	meta->cwd = copy(p->cwd);
 	meta->started_at = (uint64_t)now.tv_sec;
 	meta->is_headless = p->is_headless;
 	if (meta->identity == NULL || meta->agent == NULL || meta->backend == NULL)
 		return bb_err_set(err, -ENOMEM, no_memory);
-	r = store_claim(meta, &m->lock_fd, err);
+	if (p->is_resumed)
+		r = carry_over(m, err);
+	if (r == 0)
+		r = p->is_resumed ? store_reclaim(meta, &m->lock_fd, err)
+				  : store_claim(meta, &m->lock_fd, err);
 	if (r < 0)
 		return r;
 	m->state_dir = store_state_dir(p->identity, err);

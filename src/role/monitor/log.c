@@ -59,7 +59,10 @@ int log_start(struct monitor *m, struct bb_err *err)
 
 	if (path == NULL)
 		return bb_err_set(err, -ENOMEM, "out of memory");
-	m->log.file_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	m->log.file_fd = open(path,
+			      O_WRONLY | O_CREAT | (m->plan->is_resumed ? O_TRUNC : O_EXCL) |
+				      O_CLOEXEC | O_NOFOLLOW,
+			      0600);
 	if (m->log.file_fd < 0)
 		return bb_err_errno(err, "cannot write '%s'", path);
 	m->log.null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);

@@ -58,7 +58,8 @@ __attribute__((format(printf, 3, 0))) static void remember(struct monitor *m, in
 
 static void end_now(struct monitor *m)
 {
-	if (m->phase == MONITOR_SAVING && m->meta->problem == NULL)
+	if (m->phase == MONITOR_SAVING && m->save.part == SAVE_WORKSPACE &&
+	    m->meta->problem == NULL)
 		m->meta->problem = bb_text_printf("the changed workspace could not be kept: the "
 						  "bottle broke while it was fetched");
 	else if (m->phase == MONITOR_RUNNING && m->meta->guest_workspace != NULL)
@@ -154,8 +155,9 @@ void monitor_review_orphan(struct monitor *m)
 
 	if (m->phase != MONITOR_RUNNING || m->ending.is_wanted)
 		return;
-	is_alone = m->plan->is_headless ? !m->is_main_started && control_watchers(m) == 0
-					: control_holders(m) == 0;
+	is_alone = m->plan->is_headless || m->is_detached
+			   ? !m->is_main_started && control_watchers(m) == 0
+			   : control_holders(m) == 0;
 	if (!is_alone) {
 		m->alone_since_ms = 0;
 		loop_timer_stop(m->orphan);
@@ -357,6 +359,7 @@ static void monitor_done(struct monitor *m)
 	loop_signal_free(m->interrupt);
 	image_free(m->image);
 	store_meta_free(m->meta);
+	store_meta_free(m->meta_before);
 	monitor_plan_free(m->plan);
 	free(m->state_dir);
 	free(m->run_dir);

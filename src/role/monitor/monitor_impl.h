@@ -133,13 +133,21 @@ enum save_step {
 	SAVE_STUCK,    /* the host cannot keep it: waits for the operator */
 };
 
+/* What is kept of a bottle, in this order. */
+enum save_part {
+	SAVE_WORKSPACE,
+	SAVE_AGENT, /* plan->agent_state */
+};
+
 struct save {
+	enum save_part part;
 	enum save_step step;
 	uint32_t open_id; /* of the FILE stream */
 	int fd;
 	struct loop_timer *timer;
 	uint64_t seen_bytes;
 	bool is_last_try;
+	bool is_done; /* all that was to be kept is, or cannot be */
 };
 
 /* Streams on which the main session's output leaves: its terminal, later attachments and the log.
@@ -170,6 +178,7 @@ struct monitor {
 	enum monitor_phase phase;
 	struct monitor_plan *plan;
 	struct store_meta *meta;
+	struct store_meta *meta_before; /* of a bottle that is resumed; NULL: it is new */
 	int lock_fd;
 	char *state_dir, *run_dir, *libexec_dir;
 	struct image *image;
@@ -189,6 +198,7 @@ struct monitor {
 	struct ending ending;
 	struct log_pipe log;
 	struct loop_timer *orphan, *lifetime;
+	bool is_detached;        /* its operator left on purpose */
 	uint64_t alone_since_ms; /* with orphan running; 0: somebody is there */
 	struct loop_signal *term, *interrupt;
 	uint32_t next_id; /* of questions to channel */

@@ -19,6 +19,7 @@
 #define PLAN_ENV_STR_MAX 32768
 #define PLAN_TOKENS_MAX  64
 #define PLAN_PORTS_MAX   1024
+#define PLAN_STATE_MAX   16
 #define PLAN_POLICY_MAX  (MONITOR_PLAN_MAX / 2)
 
 enum plan_tag {
@@ -28,6 +29,8 @@ enum plan_tag {
 	PLAN_PORT, /* two bytes each, in one field */
 	PLAN_MEMORY,
 	PLAN_DISK,
+	PLAN_AGENT_STATE,
+	PLAN_RESUMED,
 	PLAN_NUMBERS = 16,
 	PLAN_STRINGS = 32,
 };
@@ -110,20 +113,25 @@ int monitor_plan_encode(const struct monitor_plan *p, struct bb_buf *out)
 	if (r == 0)
 		r = put_ports(out, p);
 	if (r == 0)
+		r = bb_tlv_put_u32(out, PLAN_RESUMED, p->is_resumed);
+	if (r == 0)
 		r = put_strv(out, PLAN_ENV, p->env);
+	if (r == 0)
+		r = put_strv(out, PLAN_AGENT_STATE, p->agent_state);
 	return r < 0 ? r : put_strv(out, PLAN_TOKEN_REF, p->token_refs);
 }
 
 struct plan_views {
 	struct bb_view strings[NUM_STRINGS];
 	struct bb_view env[PLAN_ENV_MAX], tokens[PLAN_TOKENS_MAX], ports;
-	size_t env_count, token_count;
-	uint32_t is_headless;
+	struct bb_view state[PLAN_STATE_MAX];
+	size_t env_count, token_count, state_count;
+	uint32_t is_headless, is_resumed;
 };
 
 static int read_fields(struct monitor_plan *p, struct plan_views *v, struct bb_err *err)
 {
-	struct bb_tlv_field fields[NUM_STRINGS + NUM_NUMBERS + 7];
+	struct bb_tlv_field fields[NUM_STRINGS + NUM_NUMBERS + 9];
 	size_t n = 0;
 
 	for (size_t i = 0; i < NUM_STRINGS; i++)
@@ -165,6 +173,15 @@ static int read_fields(struct monitor_plan *p, struct plan_views *v, struct bb_e
 					     .out = v->env,
 					     .count = &v->env_count,
 					     .repeat_max = PLAN_ENV_MAX };
+	fields[n++] = (struct bb_tlv_field){
+		.tag = PLAN_RESUMED, .type = BB_TLV_U32, .is_required = true, .out = &v->is_resumed
+	};
+	fields[n++] = (struct bb_tlv_field){ .tag = PLAN_AGENT_STATE,
+					     .type = BB_TLV_STR,
+					     .max = PLAN_STR_MAX,
+					     .out = v->state,
+					     .count = &v->state_count,
+					     .repeat_max = PLAN_STATE_MAX };
 	fields[n++] = (struct bb_tlv_field){ .tag = PLAN_TOKEN_REF,
 					     .type = BB_TLV_STR,
 					     .max = 256,
@@ -196,11 +213,13 @@ static int copy_values(struct monitor_plan *p, const struct plan_views *v, struc
 	p->port_count = v->ports.n / 2;
 	p->ports = calloc(p->port_count + 1, sizeof(*p->ports));
 	if (p->ports == NULL || copy_strv(&p->env, v->env, v->env_count) < 0 ||
-	    copy_strv(&p->token_refs, v->tokens, v->token_count) < 0)
+	    copy_strv(&p->token_refs, v->tokens, v->token_count) < 0 ||
+	    copy_strv(&p->agent_state, v->state, v->state_count) < 0)
 		return bb_err_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < p->port_count; i++)
 		p->ports[i] = bb_be16(v->ports.p + i * 2);
 	p->is_headless = v->is_headless != 0;
+	p->is_resumed = v->is_resumed != 0;
 	return 0;
 }
 
@@ -213,7 +232,7 @@ static int check_values(const struct monitor_plan *p, const struct plan_views *v
 	if (p->label != NULL && p->label[0] != '\0' && !store_is_slug(p->label))
 		return bb_err_set(err, -EPROTO, "'%s' is not a label",
 				  BB_ESCAPED(bb_view_str(p->label)));
-	if (v->is_headless > 1 || v->ports.n % 2 != 0)
+	if (v->is_headless > 1 || v->is_resumed > 1 || v->ports.n % 2 != 0)
 		return bb_err_set(err, -EPROTO, "a number is out of range");
 	for (size_t i = 0; i < v->env_count; i++)
 		if (memchr(v->env[i].p, '=', v->env[i].n) == NULL || v->env[i].p[0] == '=')
@@ -258,6 +277,7 @@ void monitor_plan_free(struct monitor_plan *p)
 		free(*(char **)at(p, plan_strings[i].offset));
 	bb_strv_free(p->env);
 	bb_strv_free(p->token_refs);
+	bb_strv_free(p->agent_state);
 	free(p->ports);
 	bb_buf_done(&p->storage);
 	free(p);

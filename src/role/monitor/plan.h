@@ -21,8 +21,12 @@ struct monitor_plan {
 	struct backend_resources resources;
 	struct bb_view policy; /* policy_encode() bytes; a decoded plan's point into storage */
 	char **env;            /* base environment of the guest: NAME=value */
-	char **token_refs;     /* a secret arrives by IPC_LAUNCH_SECRET for each */
-	uint16_t *ports;       /* ports that routes name, beside 80 and 443 */
+	/* Of the agent's home: what is kept of it at the end beside the workspace, for a
+	 * resumption; NULL: nothing. */
+	char **agent_state;
+	bool is_resumed;   /* an ended bottle of this identity lives again */
+	char **token_refs; /* a secret arrives by IPC_LAUNCH_SECRET for each */
+	uint16_t *ports;   /* ports that routes name, beside 80 and 443 */
 	size_t port_count;
 	bool is_headless;
 	uint32_t max_seconds; /* life of the bottle; 0: no limit */

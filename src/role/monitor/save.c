@@ -1,13 +1,16 @@
 /*
  * Keeping the changed workspace: the guest says whether it changed, then its tree goes as raw FILE
  * frames from channel straight into state/<id>/workspace.frames. The monitor looks at the last
- * eight bytes only: the guest's "all was sent".
+ * eight bytes only: the guest's "all was sent". Then the agent's own state (its conversation) goes
+ * into agent.frames in the same way, for a resumption. What was kept before stays until there is
+ * newer.
  *
  * Whose fault a failure is decides what follows. The guest's (it cannot pack its tree, it stalls,
  * it is dead): the bottle ends and the problem is recorded. The host's (no room, a failing disk):
  * the work still exists in the guest, and only there. So the bottle stays alive, also a headless
  * one, says so to whoever watches and in every status, until the operator has made room or fetched
- * the tree with `cp`, and stops it. That stop tries once more.
+ * the tree with `cp`, and stops it. That stop tries once more. The agent's state is not worth that:
+ * the bottle ends without it, and the problem is recorded.
  */
 #include "role/monitor/monitor_impl.h"
 
@@ -26,9 +29,18 @@
 #define SAVE_STALL_MS  30000       /* without a new byte in the file */
 #define SAVE_TAR_EXTRA (64u << 20) /* tar heads and padding beyond the guest's disk */
 
-static char *save_path(const struct monitor *m, const char *name)
+#define AGENT_HOME "/home/node"
+
+static const struct {
+	const char *name, *what;
+} parts[] = {
+	[SAVE_WORKSPACE] = { "workspace", "the changed workspace" },
+	[SAVE_AGENT] = { "agent", "the agent's own state" },
+};
+
+static char *save_path(const struct monitor *m, const char *suffix)
 {
-	return bb_text_printf("%s/%s", m->state_dir, name);
+	return bb_text_printf("%s/%s.%s", m->state_dir, parts[m->save.part].name, suffix);
 }
 
 static void close_file(struct monitor *m)
@@ -40,7 +52,7 @@ static void close_file(struct monitor *m)
 
 static void remove_partial(struct monitor *m)
 {
-	BB_AUTO_FREE char *path = save_path(m, "workspace.partial");
+	BB_AUTO_FREE char *path = save_path(m, "partial");
 
 	if (path != NULL)
 		(void)unlink(path); /* it is not there, or stays a file that nobody reads */
@@ -52,30 +64,53 @@ static void set_problem(struct monitor *m, char *text)
 	m->meta->problem = text;
 }
 
-/* Over, with or without a problem: the guest is not needed any more. */
+static void fetch(struct monitor *m);
+
+static bool wants_agent(const struct monitor *m)
+{
+	return m->is_main_started && m->plan->agent_state != NULL;
+}
+
+/* One part is over, with or without a problem: the next, or the guest is not needed any more. */
 static void finish(struct monitor *m, char *problem)
 {
 	loop_timer_stop(m->save.timer);
 	close_file(m);
-	if (!m->meta->workspace_kept)
-		remove_partial(m);
+	remove_partial(m); /* is not there when it became what is kept */
 	m->save.step = SAVE_IDLE;
-	set_problem(m, problem);
+	if (m->save.part == SAVE_WORKSPACE || problem != NULL)
+		set_problem(m, problem);
+	if (m->save.part == SAVE_WORKSPACE && wants_agent(m)) {
+		m->save.part = SAVE_AGENT;
+		fetch(m);
+		return;
+	}
+	m->save.is_done = true;
 	end_shutdown(m);
 }
 
-static void guest_failed(struct monitor *m, const char *what)
+static bool has_older(const struct monitor *m)
 {
-	finish(m, bb_text_printf("the changed workspace could not be kept: %s", what));
+	return m->save.part == SAVE_WORKSPACE ? m->meta->workspace_kept : m->meta->agent_kept;
+}
+
+static void failed(struct monitor *m, const char *what)
+{
+	/* The workspace's problem is the one that matters. */
+	if (m->save.part == SAVE_AGENT && m->meta->problem != NULL) {
+		finish(m, bb_take_ptr(&m->meta->problem));
+		return;
+	}
+	finish(m, bb_text_printf("%s could not be kept: %s%s", parts[m->save.part].what, what,
+				 has_older(m) ? "; what was kept of an earlier run still is" : ""));
 }
 
 static void host_failed(struct monitor *m, int error)
 {
 	const char *id = m->plan->identity;
 
-	if (m->save.is_last_try) {
-		finish(m, bb_text_printf("the changed workspace could not be kept: %s",
-					 bb_err_name(-error)));
+	if (m->save.is_last_try || m->save.part == SAVE_AGENT) {
+		failed(m, bb_err_name(-error));
 		return;
 	}
 	loop_timer_stop(m->save.timer);
@@ -105,8 +140,8 @@ static bool is_complete(int fd)
 
 static void kept(struct monitor *m)
 {
-	BB_AUTO_FREE char *partial = save_path(m, "workspace.partial");
-	BB_AUTO_FREE char *path = save_path(m, "workspace.frames");
+	BB_AUTO_FREE char *partial = save_path(m, "partial");
+	BB_AUTO_FREE char *path = save_path(m, "frames");
 
 	/* Synced: this is the one thing of a bottle that exists nowhere else. */
 	if (partial == NULL || path == NULL || fdatasync(m->save.fd) < 0 ||
@@ -114,7 +149,10 @@ static void kept(struct monitor *m)
 		host_failed(m, errno);
 		return;
 	}
-	m->meta->workspace_kept = true;
+	if (m->save.part == SAVE_WORKSPACE)
+		m->meta->workspace_kept = true;
+	else
+		m->meta->agent_kept = true;
 	finish(m, NULL);
 }
 
@@ -136,9 +174,9 @@ void save_stream_closed(struct monitor *m, uint32_t id, uint32_t error)
 		kept(m);
 	else if (fstat(m->save.fd, &st) == 0 &&
 		 (uint64_t)st.st_size >= m->plan->resources.disk_bytes + SAVE_TAR_EXTRA)
-		guest_failed(m, "it is larger than the bottle's disk");
+		failed(m, "it is larger than the bottle's disk");
 	else
-		guest_failed(m, "the guest did not send all of it");
+		failed(m, "the guest did not send all of it");
 }
 
 static int fetch_body(struct monitor *m, struct bb_buf *body)
@@ -149,7 +187,12 @@ static int fetch_body(struct monitor *m, struct bb_buf *body)
 	bb_buf_init(&fields, LIMIT_PROTO_OPEN);
 	r = bb_tlv_put_u32(&fields, FILE_TAG_OP, FILE_GET);
 	if (r == 0)
-		r = bb_tlv_put_str(&fields, FILE_TAG_PATH, m->meta->guest_workspace);
+		r = bb_tlv_put_str(&fields, FILE_TAG_PATH,
+				   m->save.part == SAVE_AGENT ? AGENT_HOME
+							      : m->meta->guest_workspace);
+	for (size_t i = 0; r == 0 && m->save.part == SAVE_AGENT && m->plan->agent_state[i] != NULL;
+	     i++)
+		r = bb_tlv_put_str(&fields, FILE_TAG_ONLY, m->plan->agent_state[i]);
 	if (r == 0)
 		r = bb_tlv_put_u32(&fields, FILE_TAG_FLAGS, FILE_FLAG_CONTENTS);
 	if (r == 0)
@@ -161,7 +204,7 @@ static int fetch_body(struct monitor *m, struct bb_buf *body)
 
 static void fetch(struct monitor *m)
 {
-	BB_AUTO_FREE char *path = save_path(m, "workspace.partial");
+	BB_AUTO_FREE char *path = save_path(m, "partial");
 	BB_AUTO_BUF struct bb_buf body;
 
 	bb_buf_init(&body, LIMIT_IPC_BODY);
@@ -180,7 +223,7 @@ static void fetch(struct monitor *m)
 	loop_timer_set(m->save.timer, SAVE_STALL_MS);
 	if (link_send(part_link(m, PART_CHANNEL), IPC_CHANNEL_OPEN, m->save.open_id,
 		      bb_buf_peek(&body), &m->save.fd, 1) < 0)
-		guest_failed(m, "the bundle's channel is gone");
+		failed(m, "the bundle's channel is gone");
 }
 
 void save_changed(struct monitor *m, bool is_changed)
@@ -199,7 +242,7 @@ static void on_timer(void *arg)
 	struct stat st;
 
 	if (m->save.step == SAVE_ASKING) {
-		guest_failed(m, "the guest does not say whether it changed");
+		failed(m, "the guest does not say whether it changed");
 		return;
 	}
 	if (m->save.step != SAVE_FETCHING)
@@ -209,12 +252,13 @@ static void on_timer(void *arg)
 		loop_timer_set(m->save.timer, SAVE_STALL_MS);
 		return;
 	}
-	guest_failed(m, "the guest stopped sending it");
+	failed(m, "the guest stopped sending it");
 }
 
 bool save_is_wanted(const struct monitor *m)
 {
-	return m->meta != NULL && m->meta->guest_workspace != NULL && !m->meta->workspace_kept;
+	return m->meta != NULL && !m->save.is_done &&
+	       (m->meta->guest_workspace != NULL || wants_agent(m));
 }
 
 void save_start(struct monitor *m)
@@ -225,11 +269,16 @@ void save_start(struct monitor *m)
 		host_failed(m, ENOMEM);
 		return;
 	}
+	if (m->meta->guest_workspace == NULL) {
+		m->save.part = SAVE_AGENT;
+		fetch(m);
+		return;
+	}
 	m->save.step = SAVE_ASKING;
 	loop_timer_set(m->save.timer, SAVE_ANSWER_MS);
 	if (link_send(part_link(m, PART_CHANNEL), IPC_CHANNEL_CHANGED, 0, bb_view_of(NULL, 0), NULL,
 		      0) < 0)
-		guest_failed(m, "the bundle's channel is gone");
+		failed(m, "the bundle's channel is gone");
 }
 
 void save_last_try(struct monitor *m)

@@ -50,8 +50,6 @@ static const char *const damages[] = {
 	"[]",
 	"{}",
 	"{\"version\": 1",
-	"{\"version\": 2, \"identity\": \"dev-abcde\", \"agent\": \"a\", \"backend\": \"b\", "
-	"\"started_at\": 1, \"is_headless\": true, \"has_ended\": true}",
 	"{\"version\": 1, \"identity\": \"other\", \"agent\": \"a\", \"backend\": \"b\", "
 	"\"started_at\": 1, \"is_headless\": true, \"has_ended\": true}",
 	"{\"version\": 1, \"identity\": \"dev-abcde\", \"agent\": 7, \"backend\": \"b\", "
@@ -87,6 +85,27 @@ static void damage_is_an_error_with_a_sentence(void **state)
 	free(path);
 }
 
+static void another_version_is_not_damage(void **state)
+{
+	static const char text[] =
+		"{\"version\": 2, \"identity\": \"dev-abcde\", \"agent\": \"a\", "
+		"\"backend\": \"b\", \"started_at\": 1, \"is_headless\": true, "
+		"\"has_ended\": true}";
+	struct store_meta *m = NULL;
+	struct bb_err err = { 0 };
+	char *path;
+
+	(void)state;
+	assert_int_equal(store_create_state("dev-abcde", &err), 0);
+	path = store_state_path("dev-abcde", "metadata.json", &err);
+	assert_int_equal(bb_path_write_atomic(path, text, strlen(text), 0600, &err), 0);
+	assert_int_equal(store_meta_read("dev-abcde", &m, &err), -EPROTO);
+	/* A newer bot-bottle's: it is left alone. */
+	assert_int_equal(store_reap(NULL, NULL, NULL), 0);
+	assert_int_equal(store_meta_read("dev-abcde", &m, &err), -EPROTO);
+	free(path);
+}
+
 static void a_symlink_is_not_followed(void **state)
 {
 	struct store_meta *m = NULL;
@@ -106,6 +125,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_written_is_read, home_setup, home_teardown),
 		cmocka_unit_test_setup_teardown(damage_is_an_error_with_a_sentence, home_setup,
+						home_teardown),
+		cmocka_unit_test_setup_teardown(another_version_is_not_damage, home_setup,
 						home_teardown),
 		cmocka_unit_test_setup_teardown(a_symlink_is_not_followed, home_setup,
 						home_teardown),
