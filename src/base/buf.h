@@ -47,6 +47,7 @@ void bb_buf_consume(struct bb_buf *b, size_t n);
 /* A NUL-terminated copy on the heap, or NULL. */
 char *bb_buf_dup_str(const struct bb_buf *b);
 
-#define BB_AUTO_BUF __attribute__((cleanup(bb_buf_done)))
+#define BB_AUTO_BUF  __attribute__((cleanup(bb_buf_done)))
+#define BB_AUTO_WIPE __attribute__((cleanup(bb_buf_wipe))) /* of a buffer with a secret */
 
 #endif

@@ -56,6 +56,12 @@
 #define LIMIT_HTTP_HEAD    (64 * 1024) /* bytes of request or response line and headers */
 #define LIMIT_HTTP_HEADERS 256
 #define LIMIT_HTTP_TARGET  (16 * 1024)
+/* Bytes of a credential: it must fit into a request's head. */
+#define LIMIT_SECRET (16 * 1024)
+/* A compressed response may grow to so many times its size, once it is larger than so many bytes:
+ * text compresses to a fifth, zeros to a thousandth. */
+#define LIMIT_INFLATE_RATIO 200
+#define LIMIT_INFLATE_FREE  (1024 * 1024)
 #define LIMIT_EGRESS_REFUSED_BODY \
 	(64 * 1024)              /* bytes of a refused request's body that are still read */
 #define LIMIT_EGRESS_TUNNELS 512 /* connections from the guest at a time */

@@ -15,6 +15,15 @@ int bb_num_parse_u64(struct bb_view text, uint64_t max, uint64_t *ret);
 /* "512M", "2G", "64K", "123" (bytes). 0, -EINVAL, -ERANGE. */
 int bb_num_parse_size(struct bb_view text, uint64_t max, uint64_t *ret);
 
+/* Value of a hexadecimal digit in either case, or -1. */
+static inline int bb_hex_digit(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = bb_ascii_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* False when a*b overflows. */
 static inline bool bb_mul_size(size_t a, size_t b, size_t *ret)
 {

@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define SECRET_MAX 65536
+#define SECRET_MAX (1024 * 1024)
 
 struct bb_secret {
 	size_t map_size;

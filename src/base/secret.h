@@ -13,7 +13,8 @@
 
 struct bb_secret; /* opaque, heap: its pages are its own */
 
-/* Copies n bytes (1..64 KiB). NULL: out of memory, or the lock limit (RLIMIT_MEMLOCK) is used up.
+/* Copies n bytes (1 byte to 1 MiB). NULL: out of memory, or the lock limit (RLIMIT_MEMLOCK) is used
+ * up.
  */
 struct bb_secret *bb_secret_new(const void *p, size_t n);
 /* Wipes and unmaps; NULL is fine. */

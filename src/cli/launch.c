@@ -188,8 +188,9 @@ static int send_secret(struct launching *l, const char *name, struct bb_err *err
 	if (value == NULL || value[0] == '\0')
 		return bb_err_set(err, BB_E_USAGE, "variable %s is not set", name);
 	n = strlen(value);
-	if (n > 65536) /* a pipe holds it whole, so nobody has to read while this writes */
-		return bb_err_set(err, BB_E_LIMIT, "variable %s is longer than 64 KiB", name);
+	if (n > LIMIT_SECRET) /* a pipe holds it whole, so nobody has to read while this writes */
+		return bb_err_set(err, BB_E_LIMIT, "variable %s is longer than %d KiB", name,
+				  LIMIT_SECRET / 1024);
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return bb_err_errno(err, "cannot make a pipe");
 	reader = pipe_fds[0];

@@ -1,6 +1,8 @@
 /* The chunked coding; see chunked.h. */
 #include "http/chunked.h"
 
+#include "base/num.h"
+
 #define CHUNK_DIGITS      15 /* of a size: more cannot be meant, and 2^60 cannot overflow */
 #define CHUNK_TRAILER_MAX 8192
 
@@ -9,17 +11,9 @@ void http_chunked_init(struct http_chunked *c, bool allows_trailers)
 	*c = (struct http_chunked){ .allows_trailers = allows_trailers };
 }
 
-static int hex(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = bb_ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static int size_byte(struct http_chunked *c, uint8_t byte, struct bb_err *err)
 {
-	int digit = hex(byte);
+	int digit = bb_hex_digit(byte);
 
 	if (digit >= 0 && c->digits < CHUNK_DIGITS) {
 		c->left = c->left << 4 | (unsigned)digit;

@@ -3,6 +3,8 @@
 
 #include "base/cleanup.h"
 
+#define CREDENTIAL_MIN 8 /* bytes: "basic plan" is none */
+
 static bool is_token_byte(uint8_t c)
 {
 	if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
@@ -132,52 +134,24 @@ bool http_is_credential_field(struct bb_view name)
 	return false;
 }
 
-static int hex(uint8_t c)
+/* A scheme of RFC 9110 11.4 with a token68 behind it, under whatever name. */
+bool http_is_credential_value(struct bb_view value)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = bb_ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+	static const char *const schemes[] = { "bearer ", "basic ", "token ", "negotiate " };
 
-/* Percent-decoded, so that "api%5fkey" is seen as what a server reads. */
-static size_t decode(struct bb_view v, uint8_t *dst, size_t cap)
-{
-	size_t n = 0;
+	for (size_t i = 0; i < BB_ARRAY_LEN(schemes); i++) {
+		size_t n = strlen(schemes[i]);
+		struct bb_view rest = http_trim(bb_view_from(value, n));
 
-	for (size_t i = 0; i < v.n && n < cap; i++) {
-		if (v.p[i] == '%' && i + 2 < v.n && hex(v.p[i + 1]) >= 0 && hex(v.p[i + 2]) >= 0) {
-			dst[n++] = (uint8_t)(hex(v.p[i + 1]) << 4 | hex(v.p[i + 2]));
-			i += 2;
-		} else {
-			dst[n++] = v.p[i];
-		}
-	}
-	return n;
-}
-
-bool http_has_credential_query(struct bb_view query)
-{
-	static const char *const names[] = { "key", "token",     "auth", "oauth-token",
-					     "sig", "signature", "jwt" };
-
-	while (query.n > 0) {
-		size_t n = 0, name_n = 0;
-		uint8_t name[64];
-		char folded[65];
-
-		while (n < query.n && query.p[n] != '&' && query.p[n] != ';')
+		if (value.n <= n || !bb_view_ieq_str(bb_view_of(value.p, n), schemes[i]))
+			continue;
+		n = 0;
+		while (n < rest.n && (is_token_byte(rest.p[n]) || rest.p[n] == '/'))
 			n++;
-		while (name_n < n && query.p[name_n] != '=')
-			name_n++;
-		name_n = decode(bb_view_of(query.p, name_n), name, sizeof(name));
-		if (http_is_credential_field(bb_view_of(name, name_n)))
+		while (n < rest.n && rest.p[n] == '=')
+			n++;
+		if (rest.n >= CREDENTIAL_MIN && n == rest.n)
 			return true;
-		fold(bb_view_of(name, name_n), folded, sizeof(folded));
-		for (size_t i = 0; i < BB_ARRAY_LEN(names); i++)
-			if (strcmp(folded, names[i]) == 0)
-				return true;
-		query = bb_view_from(query, n < query.n ? n + 1 : n);
 	}
 	return false;
 }

@@ -24,7 +24,7 @@ bool http_is_hop_field(const struct http_head *h, struct bb_view name);
  * variables.
  */
 bool http_is_credential_field(struct bb_view name);
-/* The same for the name of a query parameter. */
-bool http_has_credential_query(struct bb_view query);
+/* By value, whatever the name: "Bearer TOKEN" and its like. */
+bool http_is_credential_value(struct bb_view value);
 
 #endif

@@ -61,14 +61,6 @@ int http_split_absolute(struct bb_view target, struct bb_view *ret_authority,
 	return 0;
 }
 
-static int hex(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = bb_ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool is_unreserved(uint8_t c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -99,8 +91,8 @@ static int put_char(struct bb_view v, size_t at, struct bb_buf *out, struct http
 		r = is_plain(c) ? bb_buf_append_byte(out, c) : put_encoded(out, c);
 		return r < 0 ? r : 1;
 	}
-	high = at + 2 < v.n ? hex(v.p[at + 1]) : -1;
-	low = at + 2 < v.n ? hex(v.p[at + 2]) : -1;
+	high = at + 2 < v.n ? bb_hex_digit(v.p[at + 1]) : -1;
+	low = at + 2 < v.n ? bb_hex_digit(v.p[at + 2]) : -1;
 	if (high < 0 || low < 0)
 		return bb_err_set(err, -EPROTO, "a '%%' in the path without two hex digits");
 	c = (uint8_t)(high << 4 | low);

@@ -12,7 +12,7 @@
 struct route_reading {
 	struct policy_route route; /* strings owned by this struct; policy_add() copies */
 	bool has_tls_ports, has_plain_ports;
-	bool has_scheme, has_header;
+	unsigned place_count; /* of the places that `auth` names for the token */
 	unsigned host_line, auth_line, plain_line, matches_line;
 };
 
@@ -101,14 +101,38 @@ static int take_scheme(const struct manifest_reader *r, const struct manifest_no
 {
 	struct route_reading *t = target;
 
-	t->has_scheme = true;
-	if (strcmp(value->text, "Bearer") != 0)
-		return manifest_refuse(r, value->line,
-				       "auth scheme '%s' is not known; use 'scheme: Bearer', or "
-				       "'header: NAME' for a header of its own",
-				       BB_ESCAPED(bb_view_str(value->text)));
-	t->route.auth = POLICY_AUTH_BEARER;
-	return 0;
+	t->place_count++;
+	for (int i = 0; i < POLICY_NUM_AUTH_KINDS; i++) {
+		const char *scheme = policy_auth_scheme((enum policy_auth_kind)i);
+
+		if (scheme == NULL || strcmp(value->text, scheme) != 0)
+			continue;
+		t->route.auth = (enum policy_auth_kind)i;
+		return 0;
+	}
+	return manifest_refuse(
+		r, value->line,
+		"auth scheme '%s' is not known; there are Bearer, token and Basic, or "
+		"'header: NAME' and 'query: NAME' instead of a scheme",
+		BB_ESCAPED(bb_view_str(value->text)));
+}
+
+static int take_user(const struct manifest_reader *r, const struct manifest_node *value,
+		     void *target)
+{
+	struct route_reading *t = target;
+
+	return manifest_take_text(r, value, &t->route.auth_user);
+}
+
+static int take_query(const struct manifest_reader *r, const struct manifest_node *value,
+		      void *target)
+{
+	struct route_reading *t = target;
+
+	t->place_count++;
+	t->route.auth = POLICY_AUTH_QUERY;
+	return manifest_take_text(r, value, &t->route.auth_query);
 }
 
 static int take_header(const struct manifest_reader *r, const struct manifest_node *value,
@@ -119,7 +143,7 @@ static int take_header(const struct manifest_reader *r, const struct manifest_no
 	struct route_reading *t = target;
 	size_t n = strlen(value->text);
 
-	t->has_header = true;
+	t->place_count++;
 	if (n == 0 || n > 64)
 		return manifest_refuse(r, value->line, "'header' must be a header's name");
 	t->route.auth_header = strdup(value->text);
@@ -156,14 +180,18 @@ static int take_token_ref(const struct manifest_reader *r, const struct manifest
 }
 
 static const struct manifest_key auth_keys[] = {
-	{ "scheme", MANIFEST_SCALAR, take_scheme, "Bearer: sent as 'Authorization: Bearer TOKEN'",
-	  MANIFEST_WORDS("Bearer") },
+	{ "scheme", MANIFEST_SCALAR, take_scheme,
+	  "Bearer, token or Basic: sent as 'Authorization: SCHEME TOKEN'",
+	  MANIFEST_WORDS("Bearer", "token", "Basic") },
+	{ "user", MANIFEST_SCALAR, take_user,
+	  "of scheme Basic; when left out, the token is 'user:password'" },
 	{ "header", MANIFEST_SCALAR, take_header, "sent as 'NAME: TOKEN' instead, e.g. x-api-key" },
+	{ "query", MANIFEST_SCALAR, take_query, "sent as query parameter '?NAME=TOKEN' instead" },
 	{ "token_ref", MANIFEST_SCALAR, take_token_ref, "host variable that holds the token",
 	  MANIFEST_PATTERN(MANIFEST_ENV_PATTERN) },
 };
 static const struct manifest_block auth_block = { "auth", auth_keys, BB_ARRAY_LEN(auth_keys),
-						  "scheme|header token_ref" };
+						  "scheme|header|query token_ref" };
 
 static int take_auth(const struct manifest_reader *r, const struct manifest_node *value,
 		     void *target)
@@ -174,9 +202,11 @@ static int take_auth(const struct manifest_reader *r, const struct manifest_node
 	t->auth_line = value->key_line;
 	if (result < 0)
 		return result;
-	if (t->has_scheme == t->has_header)
+	if (t->place_count != 1)
 		return manifest_refuse(r, t->auth_line,
-				       "auth needs one of 'scheme: Bearer' and 'header: NAME'");
+				       "auth needs exactly one of 'scheme', 'header' and 'query'");
+	if (t->route.auth_user != NULL && t->route.auth != POLICY_AUTH_BASIC)
+		return manifest_refuse(r, t->auth_line, "'user' belongs to 'scheme: Basic'");
 	if (t->route.token_ref == NULL)
 		return manifest_refuse(r, t->auth_line,
 				       "auth needs 'token_ref', the variable that holds the token");
@@ -216,23 +246,29 @@ static const struct manifest_key route_keys[] = {
 const struct manifest_block manifest_route_block = { "an egress route", route_keys,
 						     BB_ARRAY_LEN(route_keys), "host" };
 
-/* A header that egress takes away, or writes, is not the one that a rule would judge. */
-static int check_judged(const struct manifest_reader *r, const struct route_reading *t)
+/* What egress takes away, or writes, is not what a rule would judge. */
+static int check_judged(const struct manifest_reader *r, const struct route_reading *t,
+			const struct policy_match *m)
 {
 	static const char *const ours[] = { "authorization", "cookie" };
 	const struct policy_route *route = &t->route;
 
-	for (size_t i = 0; route->auth != POLICY_AUTH_NONE && i < route->match_count; i++)
-		for (size_t k = 0; k < route->matches[i].headers.count; k++) {
-			const char *name = route->matches[i].headers.items[k].name;
+	for (size_t i = 0; route->auth_query != NULL && i < m->query.count; i++)
+		if (strcmp(m->query.items[i].name, route->auth_query) == 0)
+			return manifest_refuse(r, t->matches_line,
+					       "query parameter '%s' carries the token of 'auth', "
+					       "so no rule can judge it",
+					       route->auth_query);
+	for (size_t i = 0; route->auth != POLICY_AUTH_NONE && i < m->headers.count; i++) {
+		const char *name = m->headers.items[i].name;
 
-			if (bb_table_index(ours, BB_ARRAY_LEN(ours), bb_view_str(name)) >= 0 ||
-			    (route->auth_header != NULL && strcmp(name, route->auth_header) == 0))
-				return manifest_refuse(r, t->matches_line,
-						       "header '%s' is replaced where a route has "
-						       "'auth', so no rule can judge it",
-						       name);
-		}
+		if (bb_table_index(ours, BB_ARRAY_LEN(ours), bb_view_str(name)) >= 0 ||
+		    (route->auth_header != NULL && strcmp(name, route->auth_header) == 0))
+			return manifest_refuse(r, t->matches_line,
+					       "header '%s' is replaced where a route has 'auth', "
+					       "so no rule can judge it",
+					       name);
+	}
 	return 0;
 }
 
@@ -253,8 +289,12 @@ static int check_route(const struct manifest_reader *r, const struct manifest_no
 				return manifest_refuse(r, t->plain_line,
 						       "port %u is in 'ports' and in 'plain_ports'",
 						       (unsigned)route->tls_ports[i]);
-	if (check_judged(r, t) < 0)
-		return r->err->code;
+	for (size_t i = 0; i < route->match_count; i++) {
+		int result = check_judged(r, t, &route->matches[i]);
+
+		if (result < 0)
+			return result;
+	}
 	if (!t->has_tls_ports && !t->has_plain_ports)
 		route->tls_ports[route->tls_port_count++] = 443;
 	return 0;

@@ -31,6 +31,8 @@ enum route_tag {
 	ROUTE_TAG_TOKEN_REF = 7,
 	ROUTE_TAG_ORIGIN = 8,
 	ROUTE_TAG_MATCH = 9,
+	ROUTE_TAG_AUTH_QUERY = 10,
+	ROUTE_TAG_AUTH_USER = 11,
 };
 
 enum match_tag {
@@ -119,6 +121,10 @@ static int put_route(struct bb_buf *out, const struct policy_route *route)
 		r = bb_tlv_put_u32(&b, ROUTE_TAG_AUTH, (uint32_t)route->auth);
 	if (r == 0)
 		r = put_str(&b, ROUTE_TAG_AUTH_HEADER, route->auth_header);
+	if (r == 0)
+		r = put_str(&b, ROUTE_TAG_AUTH_QUERY, route->auth_query);
+	if (r == 0)
+		r = put_str(&b, ROUTE_TAG_AUTH_USER, route->auth_user);
 	if (r == 0)
 		r = put_str(&b, ROUTE_TAG_TOKEN_REF, route->token_ref);
 	if (r == 0)
@@ -252,8 +258,8 @@ static int read_match(struct bb_view body, struct policy_match *m, struct bb_err
 static int read_route(struct policy *p, struct bb_view body, struct bb_err *err)
 {
 	__attribute__((cleanup(policy_route_done))) struct policy_route d = { 0 };
-	struct bb_view host = { 0 }, tls = { 0 }, plain = { 0 }, header = { 0 }, token = { 0 },
-		       origin = { 0 }, matches[LIMIT_ROUTE_MATCHES];
+	struct bb_view host = { 0 }, tls = { 0 }, plain = { 0 }, header = { 0 }, parameter = { 0 },
+		       user = { 0 }, token = { 0 }, origin = { 0 }, matches[LIMIT_ROUTE_MATCHES];
 	uint32_t is_wildcard = 0, auth = 0;
 	size_t match_count = 0;
 	const struct bb_tlv_field fields[] = {
@@ -276,6 +282,14 @@ static int read_route(struct policy *p, struct bb_view body, struct bb_err *err)
 		  .out = &plain },
 		{ .tag = ROUTE_TAG_AUTH, .type = BB_TLV_U32, .is_required = true, .out = &auth },
 		{ .tag = ROUTE_TAG_AUTH_HEADER, .type = BB_TLV_STR, .max = 64, .out = &header },
+		{ .tag = ROUTE_TAG_AUTH_QUERY,
+		  .type = BB_TLV_STR,
+		  .max = LIMIT_MATCH_NAME,
+		  .out = &parameter },
+		{ .tag = ROUTE_TAG_AUTH_USER,
+		  .type = BB_TLV_STR,
+		  .max = LIMIT_MATCH_NAME,
+		  .out = &user },
 		{ .tag = ROUTE_TAG_TOKEN_REF, .type = BB_TLV_STR, .max = 1024, .out = &token },
 		{ .tag = ROUTE_TAG_ORIGIN, .type = BB_TLV_STR, .max = 1024, .out = &origin },
 		{ .tag = ROUTE_TAG_MATCH,
@@ -292,6 +306,7 @@ static int read_route(struct policy *p, struct bb_view body, struct bb_err *err)
 	if (auth >= POLICY_NUM_AUTH_KINDS)
 		return bb_err_set(err, -EPROTO, "auth kind %u is unknown", auth);
 	if (take_str(&d.host, host) < 0 || take_str(&d.auth_header, header) < 0 ||
+	    take_str(&d.auth_query, parameter) < 0 || take_str(&d.auth_user, user) < 0 ||
 	    take_str(&d.token_ref, token) < 0 || take_str(&d.origin, origin) < 0)
 		return bb_err_set(err, -ENOMEM, "out of memory");
 	d.auth = (enum policy_auth_kind)auth;

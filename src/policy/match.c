@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/num.h"
 #include "policy/regex.h"
 
 static bool match_text(const struct policy_value *v, struct bb_view text)
@@ -77,14 +78,6 @@ static bool match_header(const struct policy_value *v, const struct policy_reque
 	return is_there;
 }
 
-static int hex(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = bb_ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Form decoding; false: broken, or with a control byte. dst has room for v. */
 static bool decode(struct bb_view v, uint8_t *dst, struct bb_view *ret)
 {
@@ -94,8 +87,8 @@ static bool decode(struct bb_view v, uint8_t *dst, struct bb_view *ret)
 		uint8_t c = v.p[i] == '+' ? ' ' : v.p[i];
 
 		if (c == '%') {
-			int high = i + 2 < v.n ? hex(v.p[i + 1]) : -1;
-			int low = i + 2 < v.n ? hex(v.p[i + 2]) : -1;
+			int high = i + 2 < v.n ? bb_hex_digit(v.p[i + 1]) : -1;
+			int low = i + 2 < v.n ? bb_hex_digit(v.p[i + 2]) : -1;
 
 			if (high < 0 || low < 0)
 				return false;

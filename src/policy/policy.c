@@ -26,6 +26,8 @@ void policy_route_done(struct policy_route *r)
 	free(r->matches);
 	free(r->host);
 	free(r->auth_header);
+	free(r->auth_query);
+	free(r->auth_user);
 	free(r->token_ref);
 	free(r->origin);
 }
@@ -79,14 +81,60 @@ static int check_ports(const struct policy_route *r, struct bb_err *err)
 	return 0;
 }
 
-static int check_auth(const struct policy_route *r, struct bb_err *err)
+const char *policy_auth_scheme(enum policy_auth_kind kind)
 {
-	if ((unsigned)r->auth >= POLICY_NUM_AUTH_KINDS)
-		return bb_err_set(err, -EINVAL, "host '%s': auth kind %u is unknown", r->host,
-				  (unsigned)r->auth);
+	static const char *const names[POLICY_NUM_AUTH_KINDS] = {
+		[POLICY_AUTH_BEARER] = "Bearer",
+		[POLICY_AUTH_TOKEN] = "token",
+		[POLICY_AUTH_BASIC] = "Basic",
+	};
+
+	return (unsigned)kind < POLICY_NUM_AUTH_KINDS ? names[kind] : NULL;
+}
+
+/* A query parameter's name, or the user of Basic: what needs no encoding and splits nothing. */
+static bool is_unreserved(const char *s)
+{
+	size_t n = strspn(s, "-._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+	return n > 0 && n <= LIMIT_MATCH_NAME && s[n] == '\0';
+}
+
+static int check_auth_names(const struct policy_route *r, struct bb_err *err)
+{
 	if ((r->auth == POLICY_AUTH_HEADER) != (r->auth_header != NULL))
 		return bb_err_set(err, -EINVAL, "host '%s': a header name belongs to header auth",
 				  r->host);
+	if ((r->auth == POLICY_AUTH_QUERY) != (r->auth_query != NULL))
+		return bb_err_set(err, -EINVAL, "host '%s': a parameter belongs to query auth",
+				  r->host);
+	if (r->auth != POLICY_AUTH_BASIC && r->auth_user != NULL)
+		return bb_err_set(err, -EINVAL, "host '%s': a user belongs to Basic auth", r->host);
+	if (r->auth_header != NULL &&
+	    (!policy_is_token(r->auth_header) || policy_has_upper(r->auth_header) ||
+	     strlen(r->auth_header) > LIMIT_MATCH_NAME))
+		return bb_err_set(err, -EINVAL, "host '%s': '%s' is not a header name", r->host,
+				  BB_ESCAPED(bb_view_str(r->auth_header)));
+	if (r->auth_query != NULL && !is_unreserved(r->auth_query))
+		return bb_err_set(err, -EINVAL, "host '%s': '%s' is not the name of a parameter",
+				  r->host, BB_ESCAPED(bb_view_str(r->auth_query)));
+	if (r->auth_user != NULL && !is_unreserved(r->auth_user))
+		return bb_err_set(err, -EINVAL,
+				  "host '%s': user '%s' is not 1 to %d letters, digits and -._~",
+				  r->host, BB_ESCAPED(bb_view_str(r->auth_user)), LIMIT_MATCH_NAME);
+	return 0;
+}
+
+static int check_auth(const struct policy_route *r, struct bb_err *err)
+{
+	int result;
+
+	if ((unsigned)r->auth >= POLICY_NUM_AUTH_KINDS)
+		return bb_err_set(err, -EINVAL, "host '%s': auth kind %u is unknown", r->host,
+				  (unsigned)r->auth);
+	result = check_auth_names(r, err);
+	if (result < 0)
+		return result;
 	if ((r->auth != POLICY_AUTH_NONE) != (r->token_ref != NULL))
 		return bb_err_set(err, -EINVAL, "host '%s': a token reference belongs to auth",
 				  r->host);
@@ -97,11 +145,6 @@ static int check_auth(const struct policy_route *r, struct bb_err *err)
 				  "host '%s' has auth and plain ports: a credential never travels "
 				  "over plain HTTP",
 				  r->host);
-	if (r->auth_header != NULL &&
-	    (!policy_is_token(r->auth_header) || policy_has_upper(r->auth_header) ||
-	     strlen(r->auth_header) > 64))
-		return bb_err_set(err, -EINVAL, "host '%s': '%s' is not a header name", r->host,
-				  BB_ESCAPED(bb_view_str(r->auth_header)));
 	if (r->token_ref[0] == '\0' || strlen(r->token_ref) > POLICY_TEXT_MAX)
 		return bb_err_set(err, -EINVAL,
 				  "host '%s': the token reference is empty or longer "
@@ -158,6 +201,8 @@ static int copy_route(struct policy_route *dst, const struct policy_route *src, 
 		dst->tls_ports[dst->tls_port_count++] = 443;
 	if (copy_str(&dst->host, src->host) < 0 ||
 	    copy_str(&dst->auth_header, src->auth_header) < 0 ||
+	    copy_str(&dst->auth_query, src->auth_query) < 0 ||
+	    copy_str(&dst->auth_user, src->auth_user) < 0 ||
 	    copy_str(&dst->token_ref, src->token_ref) < 0 ||
 	    copy_str(&dst->origin, src->origin) < 0)
 		return bb_err_set(err, -ENOMEM, "out of memory");

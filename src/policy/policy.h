@@ -15,12 +15,18 @@
 #include "base/limit.h"
 #include "base/view.h"
 
+/* Where the secret of a host goes. The numbers are those of the binary form. */
 enum policy_auth_kind {
 	POLICY_AUTH_NONE,
 	POLICY_AUTH_BEARER, /* Authorization: Bearer SECRET */
 	POLICY_AUTH_HEADER, /* auth_header: SECRET */
+	POLICY_AUTH_TOKEN,  /* Authorization: token SECRET */
+	POLICY_AUTH_BASIC,  /* Authorization: Basic base64(auth_user:SECRET), or of SECRET alone */
+	POLICY_AUTH_QUERY,  /* ?auth_query=SECRET */
 };
-#define POLICY_NUM_AUTH_KINDS 3
+#define POLICY_NUM_AUTH_KINDS 6
+/* "Bearer", "token", "Basic"; NULL: a kind that is no scheme. */
+const char *policy_auth_scheme(enum policy_auth_kind kind);
 
 /* How a value is compared with what a rule says. */
 enum policy_compare {
@@ -66,6 +72,8 @@ struct policy_route {
 	size_t plain_port_count;
 	enum policy_auth_kind auth;
 	char *auth_header; /* POLICY_AUTH_HEADER: lower case token */
+	char *auth_query;  /* POLICY_AUTH_QUERY: name of the parameter */
+	char *auth_user;   /* POLICY_AUTH_BASIC; NULL: the secret is "user:password" */
 	char *token_ref;   /* name of the host variable; egress looks its secret up by it */
 	struct policy_match *matches;
 	size_t match_count;

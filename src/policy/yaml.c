@@ -149,15 +149,27 @@ int policy_put_matches(const struct policy_route *r, unsigned indent, struct bb_
 
 static int put_auth(struct bb_buf *out, unsigned indent, const struct policy_route *r)
 {
+	const struct {
+		const char *key, *value;
+	} names[] = { { "user", r->auth_user },
+		      { "header", r->auth_header },
+		      { "query", r->auth_query } };
 	int result;
 
 	if (r->auth == POLICY_AUTH_NONE)
 		return 0;
-	result = put_indent(out, indent);
-	if (result == 0 && r->auth == POLICY_AUTH_HEADER)
-		result = bb_buf_printf(out, "auth: {header: %s, ", r->auth_header);
-	else if (result == 0)
-		result = bb_buf_append_str(out, "auth: {scheme: Bearer, ");
+	result = bb_buf_printf(out, "%*sauth: {", (int)indent, "");
+	if (result == 0 && policy_auth_scheme(r->auth) != NULL)
+		result = bb_buf_printf(out, "scheme: %s, ", policy_auth_scheme(r->auth));
+	for (size_t i = 0; i < BB_ARRAY_LEN(names) && result == 0; i++) {
+		if (names[i].value == NULL)
+			continue;
+		result = bb_buf_printf(out, "%s: ", names[i].key);
+		if (result == 0)
+			result = put_text(out, names[i].value);
+		if (result == 0)
+			result = bb_buf_append_str(out, ", ");
+	}
 	if (result == 0)
 		result = bb_buf_append_str(out, "token_ref: ");
 	if (result == 0)

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "http/field.h"
+#include "http/query.h"
 #include "http/target.h"
 #include "http/write.h"
 
@@ -120,6 +121,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_response(bb_view_of(data, (size_t)n));
 	}
 	check_path(in);
-	(void)http_has_credential_query(in);
+	(void)http_has_credential_query(in, NULL);
 	return 0;
 }

@@ -2,15 +2,18 @@
 
 import base64
 import contextlib
+import gzip
 import os
 import ssl
 import struct
 import subprocess
 import threading
 import time
+import urllib.parse
 
 from rig.bundle import AnswerReader, Bundle, match, route
 from rig.core import Rig
+from rig.servers import FORMS
 
 RIG = True
 
@@ -497,15 +500,190 @@ def test_hop_by_hop_fields_stay_behind():
         assert names == {"host", "x-stays", "authorization"}, names  # no bound credential here: the agent's own passes
 
 
-def test_a_foreign_credential_in_the_query_is_refused():
+PLACES = [  # where the secret S goes, and what the upstream sees
+    ({}, "S", ("authorization", "Bearer S")), ({"scheme": "token"}, "S", ("authorization", "token S")),
+    ({"scheme": "Basic", "user": "x-access-token"}, "S", ("authorization", "Basic " + "B(x-access-token:S)")),
+    ({"scheme": "Basic"}, "me:S", ("authorization", "Basic " + "B(me:S)")),
+    ({"header": "x-api-key"}, "S", ("x-api-key", "S")), ({"query": "key"}, "S", None)]
+
+
+def test_a_credential_goes_where_its_route_says():
+    for options, variable, want in PLACES:
+        with Rig() as rig:
+            secret = "a+/=?&#" + rig.secret("token")
+            with Bundle([route("allowed.test", token="T", **options)], {"T": variable.replace("S", secret)}) as bundle:
+                for path in (1, 2):
+                    mark = rig.events.mark()
+                    answer = bundle.https("allowed.test", "/echo?a=1&b=%20x", path=path)
+                    assert answer.status == 200, (options, answer, bundle.log())
+                    event = rig.events.all("http", since=mark)[0]
+                    headers = {k.lower(): v for k, v in event["headers"]}
+                    if want is None:
+                        assert event["target"] == "/echo?a=1&b=%20x&key=" + urllib.parse.quote(secret, safe="-._~"), event["target"]
+                    else:
+                        text = want[1].replace("S", secret)
+                        if "B(" in text:
+                            inner = text[text.index("(") + 1:-1]
+                            text = "Basic " + base64.b64encode(inner.encode()).decode()
+                        assert headers[want[0]] == text, (options, headers)
+                        assert event["target"] == "/echo?a=1&b=%20x"
+                    assert headers["accept-encoding"] == "identity"
+                assert secret not in str(bundle.records()) + bundle.log()
+                assert all(r["auth"] is True and "key=" not in r["path"] for r in bundle.records())
+
+
+FOREIGN = ["Authorization: Bearer ATTACKER", "Authorization: Basic ATTACKER==", "x-api-key: ATTACKER", "X_Api_Key: ATTACKER",
+           "Cookie: session=ATTACKER", "Cookie2: ATTACKER", "Private-Token: ATTACKER", "X-Auth-Token: ATTACKER",
+           "Proxy-Authorization: Basic ATTACKER", "X-Forwarded-Access-Token: ATTACKER", "X-Anything: Bearer ATTACKER",
+           "X-Other: basic ATTACKERATTACKER==", "X-Third: token ATTACKERATTACKER", "api-key: ATTACKER"]
+FOREIGN_QUERIES = ("api_key=ATTACKER", "a=1&access_token=ATTACKER", "api%5fkey=ATTACKER", "token=ATTACKER", "a=b;auth=ATTACKER",
+                   "X-Amz-Signature=ATTACKER", "sig=ATTACKER", "api_key[]=ATTACKER", "+token=ATTACKER", "jwt=ATTACKER")
+
+
+def test_no_other_credential_leaves_to_a_host_with_a_bound_one():
+    """A1: the vendor's own API as a drop box, with the attacker's key. On both paths, for each place of ours."""
+    for options, variable, _ in PLACES:
+        with Rig() as rig:
+            with Bundle([route("allowed.test", token="T", **options)], {"T": variable.replace("S", rig.secret("t"))}) as bundle:
+                for path in (1, 2):
+                    mark = rig.events.mark()
+                    for line in FOREIGN:
+                        headers = [tuple(line.split(": ", 1)), ("X-Mine", "stays")]
+                        assert bundle.https("allowed.test", "/f", "POST", headers, path=path).status == 200, line
+                    assert bundle.https("allowed.test", "/f", headers=[tuple(f.split(": ", 1)) for f in FOREIGN], path=path).status == 200
+                    seen = rig.events.all("http", since=mark)
+                    assert len(seen) == len(FOREIGN) + 1
+                    for event in seen:
+                        assert b"ATTACKER" not in event["head"], (options, event["head"])
+                    assert b"X-Mine: stays" in seen[0]["head"]
+                    mark = rig.events.mark()
+                    for query in FOREIGN_QUERIES:
+                        answer = bundle.https("allowed.test", f"/f?{query}", path=path)
+                        assert answer.status == 403 and "bound credential" in answer.text, (query, answer)
+                        assert bundle.records()[-1]["reason"] == "foreign_credential"
+                    with bundle.stream(path) as s:
+                        s.sendall(b"CONNECT user:ATTACKER@allowed.test:443 HTTP/1.1\r\nHost: allowed.test:443\r\n\r\n")
+                        assert AnswerReader(s).answer().status == 400
+                    assert rig.silence(mark) == []
+
+
+def test_the_same_credentials_leave_to_a_host_without_a_bound_one():
+    """The control: pinning is what keeps them back."""
+    with Rig() as rig, Bundle([route("allowed.test")]) as bundle:
+        for path in (1, 2):
+            for line in FOREIGN:
+                if line.startswith("Proxy-"):
+                    continue  # a hop's own field, whatever the host
+                mark = rig.events.mark()
+                assert bundle.https("allowed.test", headers=[tuple(line.split(": ", 1))], path=path).status == 200
+                assert b"ATTACKER" in rig.events.all("http", since=mark)[0]["head"], line
+            for query in FOREIGN_QUERIES:
+                mark = rig.events.mark()
+                assert bundle.https("allowed.test", f"/f?{query}", path=path).status == 200
+                assert "ATTACKER" in rig.events.all("http", since=mark)[0]["target"], query
+
+
+def test_the_placeholder_of_a_query_credential_is_replaced():
     with Rig() as rig:
-        with Bundle([route("allowed.test", token="T", header="x-api-key")], {"T": rig.secret("t")}) as bundle:
-            mark = rig.events.mark()
-            for query in ("api_key=attacker", "a=1&access_token=x", "api%5fkey=x", "key=x"):
-                assert bundle.https("allowed.test", f"/?{query}").status == 403, query
-            assert rig.silence(mark) == []
-            echo = bundle.https("allowed.test", "/?beta=true", headers=[("X-API-Key", "placeholder")]).json
-            assert [h for h in echo["headers"] if h[0].lower() == "x-api-key"] == [["x-api-key", "<secret t>"]]
+        secret = rig.secret("t")
+        with Bundle([route("allowed.test", token="T", query="key")], {"T": secret}) as bundle:
+            for query, want in (("key=placeholder", "?key="), ("a=1&key=x&b=2&KEY=y&k%65y=z&key[]=w", "?a=1&b=2&key="), ("", "?key=")):
+                mark = rig.events.mark()
+                assert bundle.https("allowed.test", f"/f?{query}").status == 200
+                assert rig.events.all("http", since=mark)[0]["target"] == f"/f{want}{secret}", query
+
+
+def reflected(secret):
+    """(query of /reflect, is it a header) for every form, coding and framing."""
+    for form in FORMS:
+        for how in ("", "&split=1", "&split=7", "&end=close", "&in=header"):
+            yield f"as={form}{how}"
+    for coding in ("gzip", "deflate", "raw"):
+        for how in ("", "&split=1", "&split=11", "&end=close"):
+            yield f"as=raw&coding={coding}{how}"
+            yield f"as=basic&coding={coding}{how}"
+
+
+def shows(answer, secret):
+    """Is the secret in the answer, in any form? 12 bytes in a row of any are enough."""
+    text = answer.head + answer.text
+    for form in FORMS:
+        whole = FORMS[form](secret)
+        if any(whole[i:i + 12] in text for i in range(12, len(whole) - 12)):
+            return form
+    return None
+
+
+def test_the_injected_credential_does_not_come_back():
+    """S2: reflection, in every usual form, in headers and in bodies, compressed and in pieces."""
+    for options, variable, _ in PLACES:
+        with Rig() as rig:
+            secret = "aA+/=9" + rig.secret("token")
+            with Bundle([route("allowed.test", token="T", **options)], {"T": variable.replace("S", secret)}) as bundle:
+                for query in reflected(secret):
+                    answer = bundle.https("allowed.test", f"/reflect?{query}", path=1 if "split" in query else 2)
+                    assert answer.status == 200, (query, answer)
+                    assert shows(answer, secret) is None, (options, query, answer)
+                    if "in=header" not in query:
+                        assert answer.text.startswith("before ") and answer.text.endswith(" after") and "***" in answer.text, (query, answer)
+                        assert "content-encoding" not in answer.headers
+                    else:
+                        assert "******" in answer.headers["x-echo"] and "******" in answer.headers["location"], answer
+                assert bundle.https("allowed.test", "/bytes?n=300000").body == b"x" * 300000  # the twin
+
+
+def test_reflection_shows_the_credential_to_a_guest_that_sent_it_itself():
+    """The control: without a bound credential nothing is masked, so the forms do come back."""
+    with Rig() as rig, Bundle([route("allowed.test")]) as bundle:
+        secret = "aA+/=9" + rig.secret("token")
+        for query in reflected(secret):
+            if "coding=" in query:
+                continue
+            answer = bundle.https("allowed.test", f"/reflect?{query}", headers=[("Authorization", f"Bearer {secret}")])
+            assert shows(answer, secret) is not None, query
+
+
+def test_what_cannot_be_looked_through_is_not_passed_on():
+    with Rig() as rig:
+        with Bundle([route("allowed.test", token="T"), route("other.test")], {"T": rig.secret("t")}) as bundle:
+            answer = bundle.https("allowed.test", "/reflect?coding=br")
+            assert answer.status == 502 and "credential" in answer.text, answer
+            assert bundle.https("other.test", "/reflect?coding=br").status == 200  # the twin
+            answer = bundle.https("allowed.test", "/echo", headers=[("Range", "bytes=0-5"), ("If-Range", "x"), ("Accept-Encoding", "br")])
+            names = {k.lower(): v for k, v in answer.json["headers"]}
+            assert "range" not in names and "if-range" not in names and names["accept-encoding"] == "identity", names
+            good = gzip.compress(b"x" * 1000)
+            for name, body, whole in (("cut", good[:-12], False), ("rubbish", good + b"more", False), ("bad", b"\x1f\x8b" + b"x" * 40, False),
+                                      ("good", good, True), ("bomb", gzip.compress(bytes(30_000_000)), False)):
+                rig.raw[name] = (f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
+                with bundle.tls("allowed.test") as s:
+                    s.sendall(head(target=f"/raw/{name}"))
+                    reader = AnswerReader(s)
+                    try:
+                        assert reader.answer().body == b"x" * 1000 and whole, name
+                    except (EOFError, OSError):
+                        assert not whole, name
+
+
+def test_events_of_a_host_with_a_credential_are_not_held_back():
+    with Rig() as rig, Bundle([route("allowed.test", token="T")], {"T": rig.secret("t")}) as bundle:
+        with bundle.tls("allowed.test") as s:
+            reader = AnswerReader(s)
+            s.sendall(head(target="/gated?gate=one"))
+            reader.head()
+            assert reader.chunk() == b"data: first\n\n"
+            rig.gate("one")
+            assert reader.chunk() == b"data: second\n\n"
+            assert reader.chunk() == b""
+
+
+def test_a_credential_that_does_not_fit_its_scheme_ends_the_start():
+    for options, value, want in (({"scheme": "Basic"}, "no-colon-here", "not 'user:password'"), ({}, "abc", "fewer than 4 bytes")):
+        try:
+            with Bundle([route("allowed.test", token="T", **options)], {"T": value}):
+                raise RuntimeError("it started")
+        except AssertionError as e:
+            assert want in str(e) and value not in str(e).replace("abcdef", ""), e
 
 
 def malformed_responses():

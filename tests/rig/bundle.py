@@ -70,17 +70,21 @@ def match(methods=(), paths=(), headers=(), query=()):
             b"".join(field(4, rule(how, text, name)) for name, how, text in query))
 
 
-def route(host, ports=(443,), plain=(), token=None, header=None, matches=()):
-    """A route of policy/codec.c. matches: [match(...)]"""
+SCHEMES = {"Bearer": 1, "token": 3, "Basic": 4}
+
+
+def route(host, ports=(443,), plain=(), token=None, header=None, matches=(), scheme="Bearer", user=None, query=None):
+    """A route of policy/codec.c. matches: [match(...)]; token, the secret's name, goes into header, query or scheme."""
     is_wildcard = host.startswith("*.")
     out = field(1, host[2:] if is_wildcard else host) + field(2, int(is_wildcard))
     if ports:
         out += field(3, b"".join(struct.pack(">H", p) for p in ports))
     if plain:
         out += field(4, b"".join(struct.pack(">H", p) for p in plain))
-    out += field(5, 0 if token is None else 1 if header is None else 2)
-    if header is not None:
-        out += field(6, header)
+    out += field(5, 0 if token is None else 2 if header is not None else 5 if query is not None else SCHEMES[scheme])
+    for tag, value in ((6, header), (10, query), (11, user)):
+        if value is not None:
+            out += field(tag, value)
     if token is not None:
         out += field(7, token)
     return out + field(8, "test") + b"".join(field(9, m) for m in matches)

@@ -9,18 +9,23 @@ HTTP answers, whatever the host (events of kind `http`: host, method, target, he
   /bytes?n=N                      N bytes
   /close                          a body that the end of the connection ends
   /302?to=URL                     a redirect
+  /reflect?as=FORM                the credential that came, in that form (FORMS), between two words of text;
+      &coding=gzip|deflate|raw|br     compressed, &split=N in chunks of N bytes, &end=close until the end, &in=header in a field
   /status/N                       an empty answer with that status
   /raw/NAME                       rig.raw[NAME], byte for byte, then the connection is closed
   anything else                   the request as JSON; a secret that the rig knows is shown as <secret NAME>
 """
 
 import base64
+import gzip
+import html
 import json
 import selectors
 import socket
 import ssl
 import threading
 import urllib.parse
+import zlib
 
 from rig import certs, dns
 from rig.reader import Closed, Reader
@@ -30,6 +35,35 @@ SETTLE_PORT, SETTLE_DATA = 1, b"rig-settle-"  # core.py: traffic of the rig itse
 UDP_PORTS = (123, 443, 853, 5353, 8080, 9999)
 HEAD_MAX = 256 * 1024
 METHODS = (b"GET ", b"HEAD", b"POST", b"PUT ", b"DELE", b"OPTI", b"PATC", b"CONN", b"TRAC", b"PRI ")
+
+
+def credential(request, by_name):
+    """What the request authenticates with, whichever way."""
+    query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(request["target"]).query))
+    value = by_name.get("authorization", by_name.get("x-api-key", query.get("key", "none")))
+    if value.lower().startswith("basic "):
+        return base64.b64decode(value[6:]).decode().split(":", 1)[1]
+    return value.split(" ", 1)[-1]
+
+
+FORMS = {
+    "raw": lambda v: v, "bearer": lambda v: "Bearer " + v,
+    "base64": lambda v: base64.b64encode(v.encode()).decode(), "base64url": lambda v: base64.urlsafe_b64encode(v.encode()).decode(),
+    "basic": lambda v: base64.b64encode(f"user:{v}".encode()).decode(), "basic2": lambda v: base64.b64encode(f"x:{v}:y".encode()).decode(),
+    "base32": lambda v: base64.b32encode(v.encode()).decode(), "hex": lambda v: v.encode().hex(),
+    "HEX": lambda v: v.encode().hex().upper(), "percent": lambda v: urllib.parse.quote(v, safe=""),
+    "percent-all": lambda v: "".join(f"%{c:02x}" for c in v.encode()), "json": lambda v: json.dumps({"v": v}),
+    "html": html.escape, "twice": lambda v: v + v}
+
+
+def compressed(body, coding):
+    if coding == "gzip":
+        return gzip.compress(body)
+    if coding == "deflate":
+        return zlib.compress(body)
+    if coding == "raw":
+        return zlib.compress(body, wbits=-15)
+    return body
 
 
 class Servers:
@@ -242,6 +276,8 @@ class Servers:
                                 [body[i:i + 1000] for i in range(0, len(body), 1000)])
         if url.path == "/bytes":
             return self._send(sock, 200, b"x" * int(query["n"]), "application/octet-stream")
+        if url.path == "/reflect":
+            return self._reflect(sock, query, credential(request, by_name))
         if url.path == "/302":
             return self._send(sock, 302, b"", extra=f"Location: {query['to']}\r\n")
         if url.path.startswith("/status/"):
@@ -267,12 +303,27 @@ class Servers:
                      f"Content-Length: {len(body)}\r\n\r\n".encode("latin1") + body)
         return True
 
+    def _reflect(self, sock, query, value):
+        text = FORMS[query.get("as", "raw")](value)
+        if query.get("in") == "header":
+            return self._send(sock, 200, b"", extra=f"X-Echo: a{text}b\r\nLocation: https://x.test/{text}\r\n")
+        coding = query.get("coding")
+        body = compressed(f"before {text} after".encode(), coding)
+        extra = f"Content-Encoding: {'deflate' if coding == 'raw' else coding}\r\n" if coding else ""
+        if query.get("end") == "close":
+            sock.sendall(f"HTTP/1.1 200 OK\r\n{extra}Connection: close\r\n\r\n".encode() + body)
+            return False
+        if "split" in query:
+            n = int(query["split"])
+            return self._chunks(sock, "text/plain", [body[i:i + n] for i in range(0, len(body), n)], extra)
+        return self._send(sock, 200, body, extra=extra)
+
     @staticmethod
     def _chunk(sock, piece):
         sock.sendall(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
 
-    def _chunks(self, sock, kind, pieces):
-        sock.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+    def _chunks(self, sock, kind, pieces, extra=""):
+        sock.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n{extra}Transfer-Encoding: chunked\r\n\r\n".encode())
         for piece in pieces:
             self._chunk(sock, piece)
         sock.sendall(b"0\r\n\r\n")

@@ -3,7 +3,9 @@
  *   tunnel.c    life of a tunnel: first request, peek, guest's handshake, time limits, end
  *   request.c   reads one request, judges it, writes it anew
  *   upstream.c  the connection to the host: dial, TLS, reuse
+ *   credential.c  what a host with a bound credential gets, and what it does not get
  *   exchange.c  both bodies of a request that passed
+ *   filter.c    a response's body without the credential that was sent
  *   answer.c    our own answers: refusals and failures
  *   links.c     questions to recorder and dialler, and their answers
  *   listen.c    the listener of a guest that comes by itself, and its credential
@@ -15,6 +17,8 @@
 #include "base/secret.h"
 #include "http/chunked.h"
 #include "http/head.h"
+#include "http/inflate.h"
+#include "http/scrub.h"
 #include "ipc/messages.h"
 #include "policy/policy.h"
 #include "role/egress/egress.h"
@@ -31,6 +35,12 @@ struct egress_secret {
 	struct bb_secret *secret;
 };
 
+/* The credential of one route, ready for use. */
+struct egress_auth {
+	struct bb_secret *value;  /* as it stands in the field or parameter */
+	struct http_scrub *scrub; /* takes the secret out of responses */
+};
+
 struct egress {
 	struct role role;
 	struct tls_ca *ca;
@@ -39,6 +49,7 @@ struct egress {
 	struct policy *policy;
 	struct egress_secret secrets[EGRESS_SECRETS];
 	size_t secret_count;
+	struct egress_auth *auths; /* one for each route of the policy, in its order */
 	int channel_fd, dialler_fd, recorder_fd; /* until the sandbox is locked */
 	struct link *channel, *dialler, *recorder;
 	int roots_fd; /* -1: none, or read already */
@@ -85,6 +96,7 @@ struct body {
 	enum http_framing from, to;
 	uint64_t left; /* from LENGTH */
 	struct http_chunked chunked;
+	struct filter *filter; /* NULL: it passes as it is. Owned by the response */
 	bool is_done;
 };
 
@@ -104,6 +116,7 @@ struct response {
 	size_t scanned;
 	bool has_head; /* its head went to the guest */
 	bool is_persistent;
+	bool is_decoded; /* it came compressed and does not go on so */
 	struct body body;
 };
 
@@ -163,6 +176,32 @@ void tunnel_close(struct tunnel *t); /* at once, without a word */
 /* request.c: false: nothing to do yet. */
 bool request_read(struct tunnel *t);
 void request_reset(struct tunnel *t);
+
+/* credential.c */
+/* A value for every route with auth, from the secrets that came. */
+int credential_prepare(struct egress *e, struct bb_err *err);
+void credential_forget(struct egress *e);
+const struct egress_auth *credential_of(const struct egress *e, const struct policy_route *route);
+/* May this field of the guest's leave to this host? */
+bool credential_keeps(const struct policy_route *route, const struct bb_field *f);
+/* Does the query (without '?') carry a credential of its own? */
+bool credential_is_foreign(const struct policy_route *route, struct bb_view query);
+/* The target as it is sent: query with ours in the place of what the guest wrote there. */
+int credential_put_target(const struct tunnel *t, struct bb_buf *out, struct bb_view path,
+			  struct bb_view query);
+int credential_put_fields(const struct tunnel *t, struct bb_buf *out);
+
+/* filter.c */
+/* NULL: out of memory. */
+struct filter *filter_new(const struct http_scrub *scrub, enum http_coding coding);
+void filter_free(struct filter *f);
+/* Has it work to do before it takes more? */
+bool filter_is_busy(const struct filter *f);
+/* Takes a piece while it is not busy; is_end: nothing comes behind. 0 or -ENOMEM. */
+int filter_give(struct filter *f, struct bb_view piece, bool is_end);
+/* What may go on now, valid until the next call. 1: the end has been reached; 0; or -EPROTO,
+ * -ENOMEM. */
+int filter_take(struct filter *f, struct bb_view *ret, struct bb_err *err);
 
 /* upstream.c */
 void upstream_get(struct tunnel *t);

@@ -12,7 +12,7 @@
 #include "role/egress/egress_impl.h"
 #include "sys/sandbox.h"
 
-#define SECRET_BYTES     (64 * 1024)
+#define SECRET_BYTES     (LIMIT_SECRET + 1)
 #define CREDENTIAL_BYTES 128  /* of "user:password" */
 #define SECRET_WAIT_MS   5000 /* the CLI has written it before it says go */
 
@@ -125,19 +125,6 @@ static int op_secret(void *ctx, struct ipc_message *m, struct bb_err *err)
 	return take_secret(e, name, fd, err);
 }
 
-/* A route whose credential never came would send the agent's placeholder, or nothing. */
-static int check_secrets(const struct egress *e, struct bb_err *err)
-{
-	for (size_t i = 0; i < e->policy->route_count; i++) {
-		const struct policy_route *r = &e->policy->routes[i];
-
-		if (r->auth != POLICY_AUTH_NONE && egress_find_secret(e, r->token_ref) == NULL)
-			return bb_err_set(err, -EPROTO, "no secret came for '%s' of host '%s'",
-					  r->token_ref, r->host);
-	}
-	return 0;
-}
-
 /* Serving begins with the set-up's end: until then egress has made its CA and nothing else. */
 static int tell_certificate(struct egress *e, uint16_t type, struct bb_err *err)
 {
@@ -191,7 +178,7 @@ static int op_setup_done(void *ctx, struct ipc_message *m, struct bb_err *err)
 	(void)m;
 	if (e->policy == NULL)
 		return bb_err_set(err, -EPROTO, "egress has no policy");
-	r = check_secrets(e, err);
+	r = credential_prepare(e, err);
 	if (r == 0)
 		r = sandbox_lock(e->listen_fd < 0 ? SANDBOX_EGRESS : SANDBOX_EGRESS_ACCEPT, -1,
 				 err);

@@ -38,36 +38,71 @@ static int put_piece(struct bb_buf *out, enum http_framing framing, struct bb_vi
 					    : bb_buf_append_view(out, piece);
 }
 
+/* What a filter lets go, and the end once it has come through. */
+static int move_filtered(struct body *b, struct peer *to, struct bb_err *err)
+{
+	struct bb_view piece;
+	int end = filter_take(b->filter, &piece, err);
+	int r = end < 0 ? end : put_piece(&to->out, b->to, piece);
+
+	if (end < 0)
+		return end;
+	b->is_done = end > 0;
+	if (r == 0 && b->is_done && b->to == HTTP_BODY_CHUNKED)
+		r = http_put_last_chunk(&to->out);
+	return r < 0 ? bb_err_set(err, r, "out of memory") : 1;
+}
+
+/* The next piece out of the framing of b. Bytes used, or negative; *ret_is_end: it was the last. */
+static ssize_t next_piece(struct body *b, struct bb_view in, struct bb_view *ret, bool *ret_is_end,
+			  struct bb_err *err)
+{
+	ssize_t used;
+
+	if (in.n > EXCHANGE_PIECE)
+		in.n = EXCHANGE_PIECE;
+	*ret = in;
+	*ret_is_end = false;
+	if (b->from == HTTP_BODY_CHUNKED) {
+		used = http_chunked_read(&b->chunked, in, ret, err);
+		*ret_is_end = used >= 0 && b->chunked.state == HTTP_CHUNK_DONE;
+		return used;
+	}
+	if (b->from == HTTP_BODY_LENGTH) {
+		if (ret->n > b->left)
+			ret->n = (size_t)b->left;
+		b->left -= ret->n;
+		*ret_is_end = b->left == 0;
+	}
+	return (ssize_t)ret->n;
+}
+
 /* Moves one piece. 1: moved; 0: nothing to move; negative: malformed, or out of memory. */
 static int move_body(struct body *b, struct peer *from, struct peer *to, struct bb_err *err)
 {
-	struct bb_view in = bb_buf_peek(&from->in), piece = in;
-	size_t used;
+	struct bb_view in = bb_buf_peek(&from->in), piece;
+	bool is_end;
+	ssize_t used;
 	int r;
 
-	if (b->is_done || in.n == 0 || !peer_has_room(to))
+	if (b->is_done || !peer_has_room(to))
 		return 0;
-	if (in.n > EXCHANGE_PIECE)
-		in.n = piece.n = EXCHANGE_PIECE;
-	used = in.n;
-	if (b->from == HTTP_BODY_LENGTH) {
-		if (used > b->left)
-			used = (size_t)b->left;
-		piece.n = used;
-		b->left -= used;
-		b->is_done = b->left == 0;
-	} else if (b->from == HTTP_BODY_CHUNKED) {
-		ssize_t n = http_chunked_read(&b->chunked, in, &piece, err);
-
-		if (n < 0)
-			return (int)n;
-		used = (size_t)n;
-		b->is_done = b->chunked.state == HTTP_CHUNK_DONE;
+	if (b->filter != NULL && filter_is_busy(b->filter))
+		return move_filtered(b, to, err);
+	if (in.n == 0)
+		return 0;
+	used = next_piece(b, in, &piece, &is_end, err);
+	if (used < 0)
+		return (int)used;
+	if (b->filter != NULL) {
+		r = filter_give(b->filter, piece, is_end);
+	} else {
+		b->is_done = is_end;
+		r = put_piece(&to->out, b->to, piece);
+		if (r == 0 && is_end && b->to == HTTP_BODY_CHUNKED)
+			r = http_put_last_chunk(&to->out);
 	}
-	r = put_piece(&to->out, b->to, piece);
-	if (r == 0 && b->is_done && b->to == HTTP_BODY_CHUNKED)
-		r = http_put_last_chunk(&to->out);
-	bb_buf_consume(&from->in, used);
+	bb_buf_consume(&from->in, (size_t)used);
 	return r < 0 ? bb_err_set(err, r, "out of memory") : 1;
 }
 
@@ -107,7 +142,8 @@ static int write_response_head(struct tunnel *t, const struct http_head *h)
 		const struct bb_field *f = &h->fields[i];
 		BB_AUTO_FREE char *name = NULL;
 
-		if (http_is_hop_field(h, f->name))
+		if (http_is_hop_field(h, f->name) ||
+		    (p->is_decoded && bb_view_ieq_str(f->name, "content-encoding")))
 			continue;
 		name = strndup((const char *)f->name.p, f->name.n);
 		r = name == NULL ? -ENOMEM : http_put_field(out, name, f->value);
@@ -116,12 +152,39 @@ static int write_response_head(struct tunnel *t, const struct http_head *h)
 		r = http_put_field(out, "Connection", bb_view_str("close"));
 	else if (r == 0 && t->request.is_old)
 		r = http_put_field(out, "Connection", bb_view_str("keep-alive"));
-	if (r == 0 && p->body.to == HTTP_BODY_NONE && http_find(h, "Content-Length") != NULL &&
-	    h->status != 204)
+	if (r == 0 && p->body.to == HTTP_BODY_NONE && !p->is_decoded &&
+	    http_find(h, "Content-Length") != NULL && h->status != 204)
 		r = http_put_field(out, "Content-Length", http_find(h, "Content-Length")->value);
 	if (r == 0)
 		r = http_put_framing(out, p->body.to, h->length);
 	return r < 0 ? r : http_put_end(out);
+}
+
+/* From a host with a bound credential a body passes through a filter. False: it cannot. */
+static bool add_filter(struct tunnel *t, const struct http_head *h, enum http_framing *to)
+{
+	const struct egress_auth *auth = credential_of(t->egress, t->request.route);
+	enum http_coding coding = HTTP_CODING_IDENTITY;
+	struct response *p = &t->response;
+
+	if (auth == NULL)
+		return true;
+	for (size_t i = 0; i < h->field_count; i++) {
+		if (!bb_view_ieq_str(h->fields[i].name, "content-encoding"))
+			continue;
+		if (coding != HTTP_CODING_IDENTITY)
+			return false;
+		coding = http_coding_of(h->fields[i].value);
+	}
+	p->is_decoded = coding != HTTP_CODING_IDENTITY;
+	if (p->body.is_done)
+		return true;
+	if (coding == HTTP_CODING_UNKNOWN || (p->is_decoded && h->status == 206))
+		return false; /* part of a compressed body is nothing that can be looked through */
+	if (p->is_decoded && *to == HTTP_BODY_LENGTH)
+		*to = t->request.is_old ? HTTP_BODY_CLOSE : HTTP_BODY_CHUNKED;
+	p->body.filter = filter_new(auth->scrub, coding);
+	return p->body.filter != NULL;
 }
 
 static void take_response(struct tunnel *t, const struct http_head *h)
@@ -134,16 +197,33 @@ static void take_response(struct tunnel *t, const struct http_head *h)
 	 * no chunks. */
 	if (to == HTTP_BODY_CHUNKED && t->request.is_old)
 		to = HTTP_BODY_CLOSE;
-	p->body = (struct body){ .from = h->framing, .to = to, .left = h->length };
+	p->body = (struct body){ .from = h->framing, .left = h->length };
 	p->body.is_done =
 		h->framing == HTTP_BODY_NONE || (h->framing == HTTP_BODY_LENGTH && h->length == 0);
 	http_chunked_init(&p->body.chunked, true);
+	if (!add_filter(t, h, &to)) {
+		answer_plain(t, 502,
+			     "the response is compressed in a way that the credential could not be "
+			     "taken out of");
+		return;
+	}
+	p->body.to = to;
 	p->is_persistent = t->request.is_persistent && to != HTTP_BODY_CLOSE;
 	if (!h->is_persistent) /* this connection is not used again; the guest's may be */
 		t->upstream_port = 0;
 	p->has_head = true;
 	if (write_response_head(t, h) < 0)
 		tunnel_close(t);
+}
+
+/* The host must not tell the guest what only the host may know: in no field of its answer. */
+static void hide_credential(struct tunnel *t, int head_bytes)
+{
+	const struct egress_auth *auth = credential_of(t->egress, t->request.route);
+
+	if (auth != NULL && head_bytes > 0)
+		http_scrub_mask(auth->scrub, t->upstream.in.p + t->upstream.in.off,
+				(size_t)head_bytes);
 }
 
 static bool read_response_head(struct tunnel *t)
@@ -157,19 +237,20 @@ static bool read_response_head(struct tunnel *t)
 	if (n == 0)
 		return false;
 	h = n < 0 ? NULL : calloc(1, sizeof(*h));
+	hide_credential(t, n);
 	r = n < 0       ? n
 	    : h == NULL ? -ENOMEM
 			: http_parse_response(bb_view_of(in.p, (size_t)n),
 					      t->request.is_head_method, h, &err);
 	if (r == 0 && h->status == 101)
 		r = bb_err_set(&err, -EPROTO, "it switches protocols unasked");
+	if (r == 0) /* what h points to stays until more is read */
+		bb_buf_consume(&t->upstream.in, (size_t)n);
 	if (r < 0)
 		answer_plain(t, 502, "the upstream's response is malformed");
 	else if (h->status >= 200) /* interim ones are dropped */
 		take_response(t, h);
 	free(h);
-	if (r == 0)
-		bb_buf_consume(&t->upstream.in, (size_t)n);
 	return true;
 }
 
@@ -181,6 +262,9 @@ static void upstream_ended(struct tunnel *t)
 		fail(t, 502, "the upstream closed the connection without an answer");
 		return;
 	}
+	if (p->body.from == HTTP_BODY_CLOSE && p->body.filter != NULL && !t->upstream.is_broken &&
+	    filter_give(p->body.filter, bb_view_of(NULL, 0), true) == 0)
+		return; /* what it holds goes first */
 	/* The guest sees an end that was none: no last chunk, too few bytes, no close_notify. */
 	t->is_cut = p->body.from != HTTP_BODY_CLOSE || t->upstream.is_broken;
 	p->is_persistent = false;

@@ -10,13 +10,16 @@
 #include "http/write.h"
 #include "role/egress/egress_impl.h"
 
-#define REQUEST_HEAD_MAX (LIMIT_HTTP_HEAD + 2 * 65536) /* with the longest credential */
+/* Percent-encoding makes three bytes of one: of a path's, and of a credential's. */
+#define REQUEST_TARGET_MAX (3 * LIMIT_HTTP_TARGET + 3 * LIMIT_SECRET + 256)
+#define REQUEST_HEAD_MAX   (LIMIT_HTTP_HEAD + REQUEST_TARGET_MAX)
 
 void request_reset(struct tunnel *t)
 {
 	bb_buf_wipe(&t->request.head);
 	t->request = (struct request){ 0 };
 	bb_buf_init(&t->request.head, REQUEST_HEAD_MAX);
+	filter_free(t->response.body.filter);
 	t->response = (struct response){ 0 };
 	t->is_recorded = false;
 	t->is_passing = false;
@@ -113,34 +116,6 @@ static bool check_form(struct tunnel *t, const struct http_head *h)
 	return true;
 }
 
-static int put_credential(struct tunnel *t, const struct policy_route *route)
-{
-	const struct bb_secret *secret = egress_find_secret(t->egress, route->token_ref);
-	struct bb_buf *out = &t->request.head;
-	int r;
-
-	if (secret == NULL)
-		return -ENOENT; /* cannot happen: checked at set-up */
-	t->request.has_auth = true;
-	if (route->auth == POLICY_AUTH_HEADER)
-		return http_put_field(out, route->auth_header, bb_secret_peek(secret));
-	r = bb_buf_append_str(out, "Authorization: Bearer ");
-	if (r == 0)
-		r = bb_buf_append_view(out, bb_secret_peek(secret));
-	return r < 0 ? r : bb_buf_append_str(out, "\r\n");
-}
-
-static bool is_forwarded(const struct http_head *h, const struct policy_route *route,
-			 struct bb_view name)
-{
-	if (http_is_hop_field(h, name))
-		return false;
-	if (route->auth == POLICY_AUTH_NONE)
-		return true;
-	return !http_is_credential_field(name) &&
-	       (route->auth_header == NULL || !bb_view_ieq_str(name, route->auth_header));
-}
-
 /* Takes out of h what does not leave, so that rules judge what is sent and nothing else. */
 static void keep_forwarded(struct http_head *h, const struct policy_route *route)
 {
@@ -148,7 +123,8 @@ static void keep_forwarded(struct http_head *h, const struct policy_route *route
 	size_t n = 0;
 
 	for (size_t i = 0; i < h->field_count; i++)
-		is_kept[i] = is_forwarded(h, route, h->fields[i].name);
+		is_kept[i] = !http_is_hop_field(h, h->fields[i].name) &&
+			     credential_keeps(route, &h->fields[i]);
 	for (size_t i = 0; i < h->field_count; i++)
 		if (is_kept[i])
 			h->fields[n++] = h->fields[i];
@@ -156,8 +132,9 @@ static void keep_forwarded(struct http_head *h, const struct policy_route *route
 }
 
 /* The request as it leaves: every byte from what was parsed and judged. */
-static int write_head(struct tunnel *t, const struct http_head *h, struct bb_view target)
+static int write_head(struct tunnel *t, const struct http_head *h, const struct http_path *path)
 {
+	BB_AUTO_WIPE struct bb_buf target = { 0 };
 	struct request *q = &t->request;
 	struct bb_buf *out = &q->head;
 	char host[EGRESS_HOST + 8];
@@ -168,7 +145,12 @@ static int write_head(struct tunnel *t, const struct http_head *h, struct bb_vie
 		return -ENOMEM;
 	(void)snprintf(host, sizeof(host), q->port == (q->is_tls ? 443 : 80) ? "%s" : "%s:%u",
 		       q->host, q->port);
-	r = http_put_request_line(out, h->method, target);
+	bb_buf_init(&target, REQUEST_TARGET_MAX);
+	if (bb_buf_reserve(&target, REQUEST_TARGET_MAX) == NULL)
+		return -ENOMEM;
+	r = credential_put_target(t, &target, path->path, bb_view_from(path->query, 1));
+	if (r == 0)
+		r = http_put_request_line(out, h->method, bb_buf_peek(&target));
 	if (r == 0)
 		r = http_put_field(out, "Host", bb_view_str(host));
 	for (size_t i = 0; r == 0 && i < h->field_count; i++) {
@@ -180,8 +162,9 @@ static int write_head(struct tunnel *t, const struct http_head *h, struct bb_vie
 		copy(name, sizeof(name), f->name);
 		r = http_put_field(out, name, f->value);
 	}
-	if (r == 0 && q->route->auth != POLICY_AUTH_NONE)
-		r = put_credential(t, q->route);
+	if (r == 0)
+		r = credential_put_fields(t, out);
+	q->has_auth = q->route->auth != POLICY_AUTH_NONE;
 	if (r == 0)
 		r = http_put_framing(out, h->framing, h->length);
 	return r < 0 ? r : http_put_end(out);
@@ -245,15 +228,14 @@ static void judge(struct tunnel *t, struct http_head *h)
 		answer_policy(t, reason, q->host, q->port);
 		return;
 	}
-	if (q->route->auth != POLICY_AUTH_NONE &&
-	    http_has_credential_query(bb_view_from(canonical.query, 1))) {
+	if (credential_is_foreign(q->route, bb_view_from(canonical.query, 1))) {
 		answer_refuse(
 			t, 403, "foreign_credential",
 			"host '%s' has a bound credential; another one in the query is refused",
 			q->host);
 		return;
 	}
-	if (write_head(t, h, bb_buf_peek(&target)) < 0) {
+	if (write_head(t, h, &canonical) < 0) {
 		answer_refuse(t, 431, "malformed", "the request head is too large");
 		return;
 	}

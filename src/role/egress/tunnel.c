@@ -58,6 +58,7 @@ void tunnel_free(struct tunnel *t)
 	loop_timer_free(t->again);
 	bb_buf_wipe(&t->request.head);
 	bb_buf_done(&t->answer_text);
+	filter_free(t->response.body.filter);
 	*t->at = t->next;
 	if (t->next != NULL)
 		t->next->at = t->at;

@@ -100,18 +100,29 @@ static const struct {
 	{ B("egress:\n  routes:\n    - host: a.example\n      plain_ports: [80]\n"
 	    "      auth: {scheme: Bearer, token_ref: T}\n"),
 	  "5: 'plain_ports' and 'auth' on one route: a credential never travels over plain HTTP" },
-	{ B("egress:\n  routes:\n    - host: a.example\n      auth: {scheme: Basic, token_ref: "
+	{ B("egress:\n  routes:\n    - host: a.example\n      auth: {scheme: Digest, token_ref: "
 	    "T}\n"),
-	  "5: auth scheme 'Basic' is not known; use 'scheme: Bearer', or 'header: NAME' for a "
-	  "header of "
-	  "its own" },
+	  "5: auth scheme 'Digest' is not known; there are Bearer, token and Basic, or 'header: "
+	  "NAME' and 'query: NAME' instead of a scheme" },
+	{ B("egress:\n  routes:\n    - host: a.example\n"
+	    "      auth: {scheme: Bearer, user: x, token_ref: T}\n"),
+	  "5: 'user' belongs to 'scheme: Basic'" },
+	{ B("egress:\n  routes:\n    - host: a.example\n"
+	    "      auth: {scheme: Basic, user: 'a:b', token_ref: T}\n"),
+	  "4: host 'a.example': user 'a:b' is not 1 to 64 letters, digits and -._~" },
+	{ B("egress:\n  routes:\n    - host: a.example\n"
+	    "      auth: {query: 'a&b', token_ref: T}\n"),
+	  "4: host 'a.example': 'a&b' is not the name of a parameter" },
+	{ B("egress:\n  routes:\n    - host: a.example\n"
+	    "      auth: {header: x-key, query: key, token_ref: T}\n"),
+	  "5: auth needs exactly one of 'scheme', 'header' and 'query'" },
 	{ B("egress:\n  routes:\n    - host: a.example\n      auth: {scheme: Bearer}\n"),
 	  "5: auth needs 'token_ref', the variable that holds the token" },
 	{ B("egress:\n  routes:\n    - host: a.example\n      auth: {token_ref: T}\n"),
-	  "5: auth needs one of 'scheme: Bearer' and 'header: NAME'" },
+	  "5: auth needs exactly one of 'scheme', 'header' and 'query'" },
 	{ B("egress:\n  routes:\n    - host: a.example\n"
 	    "      auth: {scheme: Bearer, header: x-api-key, token_ref: T}\n"),
-	  "5: auth needs one of 'scheme: Bearer' and 'header: NAME'" },
+	  "5: auth needs exactly one of 'scheme', 'header' and 'query'" },
 	{ B("egress:\n  routes:\n    - host: a.example\n      auth: {header: Host, token_ref: "
 	    "T}\n"),
 	  "5: header 'host' cannot carry a credential" },

@@ -65,6 +65,9 @@ static const struct {
 	{ R("      auth: {header: X-Key, token_ref: T}\n      matches:\n"
 	    "        - headers: [{name: x-key, value: x}]\n"),
 	  "6: header 'x-key' is replaced where a route has 'auth', so no rule can judge it" },
+	{ R("      auth: {query: key, token_ref: T}\n      matches:\n"
+	    "        - query: [{name: key, value: x}]\n"),
+	  "6: query parameter 'key' carries the token of 'auth', so no rule can judge it" },
 	{ R("      path_allowlist: [/v1]\n"),
 	  "5: 'path_allowlist' is an old key; it became 'matches'" },
 };
@@ -113,6 +116,15 @@ static const char whole[] =
 	"      matches: [{methods: [GET]}]\n"
 	"    - host: \"*.c.example\"\n"
 	"      auth: {header: X-Api-Key, token_ref: \"NULL\"}\n"
+	"    - host: d.example\n"
+	"      auth: {scheme: token, token_ref: T}\n"
+	"    - host: e.example\n"
+	"      auth: {scheme: Basic, user: x-access-token, token_ref: T}\n"
+	"    - host: f.example\n"
+	"      auth: {scheme: Basic, token_ref: T}\n"
+	"    - host: g.example\n"
+	"      auth: {query: api_key, token_ref: T}\n"
+	"      matches: [{query: [{name: a, value: b}]}]\n"
 	"---\n";
 
 static void matches_give_what_was_written(void **state)

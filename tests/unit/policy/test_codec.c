@@ -69,6 +69,37 @@ static void a_decoded_policy_is_the_encoded_one(void **state)
 	assert_int_equal(q->routes[1].tls_port_count, 0);
 }
 
+static void each_kind_of_auth_is_kept(void **state)
+{
+	static char user[] = "me", parameter[] = "key";
+	const struct policy_route kinds[] = {
+		{ .host = host, .auth = POLICY_AUTH_TOKEN, .token_ref = token },
+		{ .host = host, .auth = POLICY_AUTH_BASIC, .token_ref = token },
+		{ .host = host, .auth = POLICY_AUTH_BASIC, .token_ref = token, .auth_user = user },
+		{ .host = host,
+		  .auth = POLICY_AUTH_QUERY,
+		  .token_ref = token,
+		  .auth_query = parameter },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(kinds); i++) {
+		BB_AUTO(policy) struct policy *p = policy_new();
+		BB_AUTO(policy) struct policy *q = NULL;
+		BB_AUTO_BUF struct bb_buf a = { 0 };
+		struct bb_err err = { 0 };
+
+		bb_buf_init(&a, 65536);
+		assert_int_equal(policy_add(p, &kinds[i], &err), 0);
+		assert_int_equal(policy_encode(p, &a), 0);
+		assert_int_equal(policy_decode(bb_buf_peek(&a), &q, &err), 0);
+		assert_int_equal(q->routes[0].auth, kinds[i].auth);
+		assert_int_equal(q->routes[0].auth_user != NULL, kinds[i].auth_user != NULL);
+		if (kinds[i].auth_query != NULL)
+			assert_string_equal(q->routes[0].auth_query, "key");
+	}
+}
+
 static void every_shortened_policy_is_refused(void **state)
 {
 	BB_AUTO(policy) struct policy *p = policy_new();
@@ -153,6 +184,22 @@ static void contradicting_routes_are_refused(void **state)
 		  "never travels" },
 		{ { .host = host, .auth = (enum policy_auth_kind)7, .token_ref = token },
 		  "unknown" },
+		{ { .host = host, .auth = POLICY_AUTH_QUERY, .token_ref = token }, "a parameter" },
+		{ { .host = host,
+		    .auth = POLICY_AUTH_QUERY,
+		    .token_ref = token,
+		    .auth_query = bad_header },
+		  "not the name of a parameter" },
+		{ { .host = host,
+		    .auth = POLICY_AUTH_BEARER,
+		    .token_ref = token,
+		    .auth_user = lower },
+		  "a user belongs to" },
+		{ { .host = host,
+		    .auth = POLICY_AUTH_BASIC,
+		    .token_ref = token,
+		    .auth_user = bad_header },
+		  "letters, digits" },
 		{ { .host = host, .matches = &bad[0], .match_count = 1 }, "not a method" },
 		{ { .host = host, .matches = &bad[1], .match_count = 1 }, "more than 32 paths" },
 		{ { .host = host, .matches = &bad[2], .match_count = 1 }, "more than 16 headers" },
@@ -257,6 +304,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_decoded_policy_is_the_encoded_one),
+		cmocka_unit_test(each_kind_of_auth_is_kept),
 		cmocka_unit_test(every_shortened_policy_is_refused),
 		cmocka_unit_test(the_default_port_is_443),
 		cmocka_unit_test(contradicting_routes_are_refused),
