@@ -162,8 +162,7 @@ static const char *refuse_label(void *arg, const char *text)
 	if (text[0] == '\0')
 		return NULL;
 	if (!store_is_slug(text))
-		return "A label has small letters, digits and dashes, at most 40, and begins with "
-		       "a letter.";
+		return "Small letters, digits and dashes, a letter first, at most 40.";
 	return store_check_label(text, &c->label_err) < 0 ? c->label_err.msg : NULL;
 }
 

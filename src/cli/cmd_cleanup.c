@@ -16,7 +16,6 @@
 #include "image/build.h"
 #include "store/store.h"
 
-BB_DEFINE_AUTO(store_meta, store_meta_free)
 
 static const struct cli_option options[] = {
 	{ "all", 'a', CLI_FLAG, NULL, CLI_WORD_ANY,

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "cli/choose_id.h"
 #include "cli/commands.h"
 #include "cli/control.h"
 #include "cli/json.h"
@@ -16,7 +17,6 @@
 
 #define ARCHIVE_EXTRA (64u << 20) /* heads and padding beyond the guest's disk */
 
-BB_DEFINE_AUTO(store_meta, store_meta_free)
 BB_DEFINE_AUTO(image_commit, image_commit_free)
 
 static const struct cli_option options[] = {
@@ -46,30 +46,6 @@ static void committed_done(struct committed *c)
 	free(c->identity);
 	free(c->name);
 	free(c->image_id);
-}
-
-/* Without a name: the only one that lives. */
-static char *choose(const struct cli_args *args, struct bb_err *err)
-{
-	BB_AUTO_STRV char **all = NULL;
-	const char *only = NULL;
-	size_t count = 0;
-
-	if (args->operand_count > 0)
-		return cli_control_resolve(args->operands[0], err);
-	all = store_list(err);
-	for (size_t i = 0; all != NULL && all[i] != NULL; i++) {
-		if (!store_is_alive(all[i]))
-			continue;
-		only = all[i];
-		count++;
-	}
-	if (count == 1)
-		return strdup(only);
-	if (all != NULL)
-		(void)bb_err_set(err, BB_E_USAGE, "%s: bot-bottle commit ID",
-				 count == 0 ? "no bottle is running" : "which bottle?");
-	return NULL;
 }
 
 static int fetch(struct cli_control *control, int fd, uint64_t *ret_bytes, struct bb_err *err)
@@ -140,7 +116,7 @@ static int run_commit(const struct cli_args *args)
 	const char *name = cli_args_get(args, "name");
 	struct bb_err err = { 0 };
 
-	c.identity = choose(args, &err);
+	c.identity = cli_choose_bottle(args, CLI_BOTTLES_LIVING, "Of which bottle?", &err);
 	if (c.identity == NULL)
 		return cli_out_fail(&err);
 	c.name = name != NULL ? strdup(name) : bb_text_printf("committed-%s", c.identity);
@@ -165,7 +141,9 @@ const struct cli_command cli_commit = {
 		"that is in the image. Left out: /tmp, /run,\n/var/tmp and what bot-bottle itself "
 		"writes at each start. Whoever starts from such an image runs\nwhat that agent "
 		"left "
-		"in it. An interrupted commit leaves nothing.",
+		"in it. An interrupted commit leaves nothing. Without ID it is the only bottle "
+		"that "
+		"runs, or chosen on the\nterminal.",
 	CLI_OPTIONS(options),
 	CLI_FIELDS(fields),
 	CLI_EXAMPLES(examples),

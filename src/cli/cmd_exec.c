@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "cli/choose_id.h"
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "cli/outcome.h"
@@ -40,15 +41,14 @@ static int collect_env(const struct cli_args *args, char ***ret, struct bb_err *
 	return 0;
 }
 
-static int open_bottle(const char *name, char **ret_identity, struct cli_control **ret,
-		       struct bb_err *err)
+/* identity is NULL when it was not found: err says why. */
+static int open_bottle(const char *identity, struct cli_control **ret, struct bb_err *err)
 {
 	int r;
 
-	*ret_identity = cli_control_resolve(name, err);
-	if (*ret_identity == NULL)
+	if (identity == NULL)
 		return err->code;
-	r = cli_control_connect(*ret_identity, ret, err);
+	r = cli_control_connect(identity, ret, err);
 	return r < 0 ? r : cli_control_tell(*ret, IPC_CONTROL_WATCH, err);
 }
 
@@ -93,7 +93,8 @@ static int run_exec(const struct cli_args *args)
 	if (collect_env(args, &env, &err) < 0)
 		return cli_out_fail(&err);
 	plan.env = env;
-	if (open_bottle(args->operands[0], &identity, &control, &err) < 0 ||
+	identity = cli_control_resolve(args->operands[0], &err);
+	if (open_bottle(identity, &control, &err) < 0 ||
 	    cli_session_run(control, &plan, &result, &err) < 0)
 		return cli_out_fail(&err);
 	return exec_outcome(control, &result);
@@ -111,7 +112,9 @@ static int run_attach(const struct cli_args *args)
 		.has_terminal = cli_session_wants_terminal(),
 	};
 
-	if (open_bottle(args->operands[0], &identity, &control, &err) < 0 ||
+	identity =
+		cli_choose_bottle(args, CLI_BOTTLES_LIVING, "Which bottle shall be joined?", &err);
+	if (open_bottle(identity, &control, &err) < 0 ||
 	    cli_control_tell(control, IPC_CONTROL_HOLD, &err) < 0 ||
 	    cli_session_run(control, &plan, &result, &err) < 0)
 		return cli_out_fail(&err);
@@ -141,13 +144,14 @@ const struct cli_command cli_exec = {
 
 const struct cli_command cli_attach = {
 	.name = "attach",
-	.operands = "ID",
+	.operands = "[ID]",
 	.summary = "Join the agent's session, from any terminal",
 	.about = "The last 256 KiB of its output are shown again. Several terminals may be joined; "
 		 "each shows and\ntypes the same. " CLI_SESSION_LEAVE_KEYS
 		 " leaves: the bottle goes on without a terminal. An\ninteractive bottle whose "
-		 "terminal is lost ends after 60 s unless it is joined.",
-	.operands_min = 1,
+		 "terminal is lost ends after 60 s unless it is joined. Without ID it is the only "
+		 "one "
+		 "that runs,\nor chosen on the terminal.",
 	.operands_max = 1,
 	.word = CLI_WORD_ID,
 	.run = run_attach,

@@ -7,14 +7,13 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "cli/choose_id.h"
 #include "cli/cmd_start.h"
 #include "cli/commands.h"
 #include "cli/control.h"
 #include "cli/out.h"
 #include "image/image.h"
 #include "store/store.h"
-
-BB_DEFINE_AUTO(store_meta, store_meta_free)
 
 static const struct cli_option options[] = {
 	{ "headless", 0, CLI_FLAG, NULL, CLI_WORD_ANY, "no terminal, no questions" },
@@ -160,7 +159,10 @@ static int run_resume(const struct cli_args *args)
 {
 	BB_AUTO(store_meta) struct store_meta *m = NULL;
 	struct bb_err err = { 0 };
-	BB_AUTO_FREE char *identity = find(args->operands[0], &err);
+	BB_AUTO_FREE char *identity =
+		args->operand_count > 0 ? find(args->operands[0], &err)
+					: cli_choose_bottle(args, CLI_BOTTLES_ENDED,
+							    "Which bottle shall go on?", &err);
 
 	if (identity == NULL || store_meta_read(identity, &m, &err) < 0)
 		return cli_out_fail(&err);
@@ -175,7 +177,7 @@ static int run_resume(const struct cli_args *args)
 
 const struct cli_command cli_resume = {
 	.name = "resume",
-	.operands = "ID [-- COMMAND...]",
+	.operands = "[ID] [-- COMMAND...]",
 	.summary = "Let an ended bottle live again, where its agent left off",
 	.about = "Backend, bottles, label and image are those of before: the image that was "
 		 "committed "
@@ -184,11 +186,10 @@ const struct cli_command cli_resume = {
 		 "its directory is copied in\nanew, and the agent goes on with its own "
 		 "conversation. "
 		 "The manifests are read as they are now;\nthe effective policy is shown and asked "
-		 "about as at a start.",
+		 "about as at a start. Without ID it is chosen on the terminal.",
 	CLI_OPTIONS(options),
 	CLI_FIELDS(fields),
 	CLI_EXAMPLES(examples),
-	.operands_min = 1,
 	.operands_max = 1,
 	.word = CLI_WORD_ID,
 	.takes_rest = true,

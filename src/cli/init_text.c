@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "base/text.h"
@@ -40,6 +41,16 @@ char **cli_init_words(const char *answer)
 	return words;
 }
 
+/* The parser names the file and the line; whoever answers has not seen a file yet. */
+static void drop_place(struct bb_err *err)
+{
+	static const char place[] = "manifest 'the new ";
+	char *reason = strstr(err->msg, ": ");
+
+	if (strncmp(err->msg, place, sizeof(place) - 1) == 0 && reason != NULL)
+		memmove(err->msg, reason + 2, strlen(reason + 2) + 1);
+}
+
 static int put_route(struct bb_buf *out, const char *word, struct bb_err *err)
 {
 	BB_AUTO_FREE char *host = NULL;
@@ -60,6 +71,15 @@ static int put_route(struct bb_buf *out, const char *word, struct bb_err *err)
 	return bb_buf_printf(out, "    - host: \"%s%s\"\n", is_wildcard ? "*." : "", host);
 }
 
+/* Said twice is meant once. */
+static bool is_repeated(const char *const *words, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (strcasecmp(words[i], words[index]) == 0)
+			return true;
+	return false;
+}
+
 static int put_bottle(const struct cli_init_answers *a, struct bb_buf *out, struct bb_err *err)
 {
 	bool has_provider = strcmp(a->provider, CLI_INIT_SHELL) != 0;
@@ -72,7 +92,7 @@ static int put_bottle(const struct cli_init_answers *a, struct bb_buf *out, stru
 	if (r == 0 && a->hosts[0] != NULL)
 		r = bb_buf_append_str(out, "egress:\n  routes:\n");
 	for (size_t i = 0; r == 0 && a->hosts[i] != NULL; i++)
-		r = put_route(out, a->hosts[i], err);
+		r = is_repeated(a->hosts, i) ? 0 : put_route(out, a->hosts[i], err);
 	if (r == 0)
 		r = bb_buf_printf(out, bottle_help, a->bottle, a->agent);
 	return r;
@@ -89,9 +109,12 @@ char *cli_init_bottle_text(const struct cli_init_answers *a, struct bb_err *err)
 	r = put_bottle(a, &out, err);
 	if (r < 0 && err->code == 0)
 		(void)bb_err_set(err, r, "the answers are longer than a manifest may be");
-	if (r < 0 ||
-	    manifest_parse_bottle(bb_buf_peek(&out), a->bottle, "the new bottle", &b, err) < 0)
+	if (r < 0)
 		return NULL;
+	if (manifest_parse_bottle(bb_buf_peek(&out), a->bottle, "the new bottle", &b, err) < 0) {
+		drop_place(err);
+		return NULL;
+	}
 	return bb_buf_dup_str(&out);
 }
 
@@ -106,7 +129,9 @@ char *cli_init_agent_text(const struct cli_init_answers *a, struct bb_err *err)
 		(void)bb_err_set(err, BB_E_LIMIT, "the text is longer than a manifest may be");
 		return NULL;
 	}
-	if (manifest_parse_agent(bb_buf_peek(&out), a->agent, "the new agent", &agent, err) < 0)
+	if (manifest_parse_agent(bb_buf_peek(&out), a->agent, "the new agent", &agent, err) < 0) {
+		drop_place(err);
 		return NULL;
+	}
 	return bb_buf_dup_str(&out);
 }

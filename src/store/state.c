@@ -23,8 +23,6 @@ static const char killed_reason[] = "its monitor was killed";
 static const char damaged_reason[] =
 	"its metadata is damaged, as by a power cut; what it said is in metadata.damaged";
 
-BB_DEFINE_AUTO(store_meta, store_meta_free)
-
 static int take_lock(int fd, bool waits)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };

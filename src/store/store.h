@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
 
 #define STORE_SLUG_MAX 40
@@ -64,6 +65,7 @@ int store_meta_write_synced(const struct store_meta *m, struct bb_err *err);
 /* -ENOENT: there is none. -EBADMSG: damaged. -EPROTO: of another version. */
 int store_meta_read(const char *identity, struct store_meta **ret, struct bb_err *err);
 void store_meta_free(struct store_meta *m);
+BB_DEFINE_AUTO(store_meta, store_meta_free)
 
 /*
  * Births a bottle, for its monitor: makes state/<identity> (0700) and its run directory (0700),

@@ -30,12 +30,12 @@ static void paint(const struct tui_entry *e, const struct tui_line *line, const 
 	(void)attrset(line->is_prefill ? A_DIM : A_BOLD);
 	(void)mvaddnstr(rows.input, 3, line->text + from, room); /* ASCII: see line.h */
 	(void)attrset(A_NORMAL);
+	tui_paint_help(&rows, help);
 	if (wrong != NULL)
-		tui_paint_wrapped(rows.foot, rows.foot_rows, wrong, A_BOLD);
+		tui_paint_message(&rows, wrong);
 	else if (line->is_prefill)
 		tui_paint_wrapped(rows.foot, rows.foot_rows,
 				  "Enter takes it; what you type takes its place.", A_NORMAL);
-	tui_paint_help(&rows, help);
 	(void)move(rows.input, 3 + (int)line->cursor - from);
 	(void)refresh();
 }

@@ -99,6 +99,20 @@ void tui_paint_head(const struct tui_rows *rows, const struct tui_question *q)
 		tui_paint_text(rows->about, 1, COLS - 2, q->about, A_NORMAL);
 }
 
+void tui_paint_message(const struct tui_rows *rows, const char *text)
+{
+	int row = rows->help >= 0 ? rows->help : rows->title;
+
+	if (rows->foot >= 0) {
+		tui_paint_wrapped(rows->foot, rows->foot_rows, text, A_BOLD);
+		return;
+	}
+	if (row < 0)
+		row = 0;
+	(void)mvhline(row, 0, ' ', COLS);
+	tui_paint_text(row, 1, COLS - 2, text, A_BOLD);
+}
+
 void tui_paint_help(const struct tui_rows *rows, const char *const *lines)
 {
 	while (lines[1] != NULL && (int)strlen(lines[0]) > COLS - 2)

@@ -17,6 +17,8 @@ void tui_paint_text(int row, int column, int width, const char *text, unsigned a
 /* Over several rows, broken at words; ".." when it does not fit. */
 void tui_paint_wrapped(int row, int rows, const char *text, unsigned attributes);
 void tui_paint_head(const struct tui_rows *rows, const struct tui_question *q);
+/* What has to be read now: in the foot, or over another row where the screen has none. */
+void tui_paint_message(const struct tui_rows *rows, const char *text);
 /* The first of the NULL-terminated lines that fits. */
 void tui_paint_help(const struct tui_rows *rows, const char *const *lines);
 

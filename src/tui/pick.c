@@ -150,7 +150,7 @@ static void paint_foot(struct picker *p, const struct tui_rows *rows)
 	size_t index;
 
 	if (p->message[0] != '\0') {
-		tui_paint_wrapped(rows->foot, rows->foot_rows, p->message, A_BOLD);
+		tui_paint_message(rows, p->message);
 		return;
 	}
 	if (tui_list_current(p->list, &index) && know(p, index)->may_not) {
@@ -175,8 +175,8 @@ static void paint(struct picker *p)
 	tui_paint_head(&rows, &p->pick->question);
 	paint_filter(p, &rows);
 	paint_list(p, &rows);
-	paint_foot(p, &rows);
 	tui_paint_help(&rows, p->pick->is_multi ? many_help : one_help);
+	paint_foot(p, &rows);
 	if (rows.input >= 0)
 		(void)move(rows.input, 9 + (int)p->list->filter_length < COLS
 					       ? 9 + (int)p->list->filter_length

@@ -26,7 +26,7 @@ class Pickers(Home):
         self.bottle("tools", "resources:\n  cpus: 3")
         self.agent("implementer", "dev", "You implement.\nIn small steps.")
         self.agent("reader", "base", "You read.")
-        self.write("agents", "free", "skills: []" if False else "description: names no bottle")
+        self.write("agents", "free", "description: names no bottle")
         self.out, self.err = os.path.join(self.top, "out"), os.path.join(self.top, "err")
 
     def tmux(self, *words, columns=80, rows=24, **more):
@@ -68,12 +68,12 @@ def test_every_question_is_asked_and_answered_on_the_terminal():
             t.keys("Enter")
             t.wait("What shall this bottle be called?", "> implementer", "3 of 4")
             t.type("Fix Me")
-            t.wait("> Fix Me", "A label has small letters")
+            t.wait("> Fix Me", "Small letters, digits")
             t.keys("Enter")
-            t.wait("A label has small letters")
+            t.wait("Small letters, digits")
             t.keys("C-u")
             t.type("fix-me")
-            t.wait("> fix-me", without=("A label has",))
+            t.wait("> fix-me", without=("Small letters",))
             t.keys("Enter")
             t.wait("In which color", "magenta", "4 of 4")
             t.type("mag")
@@ -370,3 +370,50 @@ def test_a_terminal_that_goes_away_ends_it():
         while os.path.exists(f"/proc/{pid}/exe"):
             assert time.monotonic() < deadline, subprocess.run(["ps", "-fp", str(pid)], capture_output=True, check=False)
             time.sleep(0.02)
+
+
+def test_a_refusal_is_seen_on_the_smallest_screen():
+    with Pickers() as home:
+        home.write("agents", "aa-broken", "botle: x")
+        for columns, rows in ((60, 6), (60, 4), (60, 2)):
+            with home.tmux(columns=columns, rows=rows) as t:
+                t.wait("> aa-broken")
+                t.type("aa-b")
+                t.keys("Enter")
+                t.wait("agents/aa-broken.md':2", "> aa-broken")
+                t.keys("C-c")
+                t.wait("ENDED 130")
+            with home.tmux("reader", "--bottle", "base", "--color", "red", columns=columns, rows=rows) as t:
+                t.wait("ENDED")
+
+
+def test_attach_asks_which_bottle():
+    with Pickers(BOT_BOTTLE_BACKEND="namespace") as home:
+        with Tmux(home.env, quote(program(), "attach"), 80, 24, home.top) as t:
+            t.wait("no bottle is running", "ENDED 125")
+        with home.start("reader", label="one"), home.start("reader", label="two", args=("--color", "green")):
+            done = home.run("attach", check=False, start_new_session=True)
+            assert done.returncode == 125 and "no bottle is named" in done.stderr and "bot-bottle attach ID" in done.stderr
+            with Tmux(home.env, quote(program(), "attach"), 80, 24, home.top) as t:
+                t.wait("Which bottle shall be joined?", "one", "two", "agent reader on namespace")
+                assert re.search(r"\x1b\[(?:\d+;)*32mtwo", "\n".join(t.screen(colors=True)))
+                t.keys("Escape")
+                t.wait("no bottle is chosen", "ENDED 125")
+            with Tmux(home.env, quote(program(), "commit"), 80, 24, home.top) as t:
+                t.wait("Of which bottle?", "one", "two")
+                t.keys("C-c")
+                t.wait("ENDED 130")
+            home.run("stop", "one")
+            with Tmux(home.env, quote(program(), "attach"), 80, 24, home.top) as t:
+                # The only one that runs is not asked for; ended from elsewhere, it ends this as well.
+                t.wait(without=("ENDED",))
+                home.run("stop", "two")
+                t.wait("ENDED", without=("Which bottle",))
+            with Tmux(home.env, quote(program(), "resume", "--dry-run"), 120, 60, home.top) as t:
+                t.wait("Which bottle shall go on?", "> one", "two")
+                t.type("tw")
+                t.wait("> two", without=("one ",))
+                t.keys("Enter")
+                t.wait("label: two", "color: green", "ENDED 0")
+            done = home.run("resume", "--dry-run", check=False, start_new_session=True)
+            assert done.returncode == 125 and "bot-bottle resume ID" in done.stderr

@@ -87,15 +87,31 @@ static void no_answer_gets_out_of_its_place(void **state)
 	}
 }
 
-static void one_host_twice_is_refused_by_the_parser(void **state)
+static void a_host_that_is_said_twice_is_one_route(void **state)
 {
-	static const char *const twice[] = { "a.test", "A.test", NULL };
+	static const char *const twice[] = { "a.test", "b.test", "A.test", NULL };
 	struct cli_init_answers a = answers_of(twice);
+	struct bb_err err = { 0 };
+	BB_AUTO(manifest_bottle) struct manifest_bottle *b = NULL;
+	BB_AUTO_FREE char *text = cli_init_bottle_text(&a, &err);
+
+	(void)state;
+	assert_non_null(text);
+	assert_int_equal(manifest_parse_bottle(bb_view_str(text), "dev", "f", &b, &err), 0);
+	assert_int_equal(b->policy->route_count, 2);
+}
+
+/* Nobody has seen the file that the parser would name. */
+static void reasons_do_not_name_a_file_yet(void **state)
+{
+	static const char *const bad[] = { "preset:no-such-preset", NULL };
+	struct cli_init_answers a = answers_of(bad);
 	struct bb_err err = { 0 };
 
 	(void)state;
 	assert_null(cli_init_bottle_text(&a, &err));
-	assert_non_null(strstr(err.msg, "the new bottle"));
+	assert_null(strstr(err.msg, "the new bottle"));
+	assert_non_null(strstr(err.msg, "preset"));
 }
 
 static void a_prompt_with_control_bytes_is_refused(void **state)
@@ -130,7 +146,8 @@ int main(void)
 		cmocka_unit_test(what_is_answered_is_what_loads),
 		cmocka_unit_test(a_shell_without_hosts_reaches_nothing),
 		cmocka_unit_test(no_answer_gets_out_of_its_place),
-		cmocka_unit_test(one_host_twice_is_refused_by_the_parser),
+		cmocka_unit_test(a_host_that_is_said_twice_is_one_route),
+		cmocka_unit_test(reasons_do_not_name_a_file_yet),
 		cmocka_unit_test(a_prompt_with_control_bytes_is_refused),
 		cmocka_unit_test(words_are_split_at_spaces_and_commas),
 	};
