@@ -112,10 +112,11 @@
 #define LIMIT_ARCHIVE_BYTES   (64ull << 30) /* of file content, of one archive */
 
 /* Manifests. */
-#define LIMIT_MANIFEST_FILE  (256 * 1024)
+#define LIMIT_MANIFEST_FILE  (1024 * 1024)
 #define LIMIT_MANIFEST_DEPTH 16
 #define LIMIT_MANIFEST_NODES 8192 /* values of one file: duplicate keys are found by comparing */
 #define LIMIT_MANIFEST_ENV   256  /* entries of env */
+#define LIMIT_MANIFEST_LIST  64   /* entries of a list of names */
 #define LIMIT_MANIFEST_CHAIN 8    /* bottles that extend each other, one behind the other */
 #define LIMIT_MANIFEST_FILES 32   /* files of one effective bottle, each reading counted */
 

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "cli/color.h"
 #include "cli/out.h"
-#include "manifest/manifest.h"
+#include "cli/places.h"
 #include "store/store.h"
 #include "tui/dialogue.h"
 
@@ -27,7 +27,7 @@ struct chooser {
 	struct tui_screen *screen;
 	const struct cli_args *given;
 	bool is_asked[NUM_STEPS];
-	char *root;
+	struct cli_places places;
 	const char *agent; /* given, or one of agents */
 	char **agents, **bottles;
 	struct tui_list agent_list, bottle_list, color_list, backend_list;
@@ -60,7 +60,7 @@ static bool describe_agent(void *arg, size_t index, struct bb_buf *text)
 	BB_AUTO(manifest_agent) struct manifest_agent *a = NULL;
 	struct bb_err err = { 0 };
 
-	if (manifest_load_agent(c->root, c->agents[index], &a, &err) < 0) {
+	if (manifest_load_agent(&c->places.in, c->agents[index], &a, &err) < 0) {
 		(void)bb_buf_append_str(text, err.msg); /* cut when it is too long */
 		return false;
 	}
@@ -97,7 +97,7 @@ static bool describe_bottle(void *arg, size_t index, struct bb_buf *text)
 	struct bb_err err = { 0 };
 	size_t hosts;
 
-	if (manifest_load_bottle(c->root, names, &b, &err) < 0) {
+	if (manifest_load_bottle(c->places.home, names, &b, &err) < 0) {
 		(void)bb_buf_append_str(text, err.msg);
 		return false;
 	}
@@ -120,7 +120,7 @@ static void begin_bottles(struct chooser *c)
 	c->bottle_list.chosen_count = 0;
 	(void)tui_list_clear(&c->bottle_list);
 	tui_list_first(&c->bottle_list);
-	if (manifest_load_agent(c->root, c->agent, &a, NULL) < 0 || a->bottle == NULL)
+	if (manifest_load_agent(&c->places.in, c->agent, &a, NULL) < 0 || a->bottle == NULL)
 		return;
 	for (size_t i = 0; c->bottles[i] != NULL; i++)
 		if (strcmp(c->bottles[i], a->bottle) == 0) {
@@ -133,7 +133,7 @@ static bool names_bottle(const struct chooser *c)
 {
 	BB_AUTO(manifest_agent) struct manifest_agent *a = NULL;
 
-	return manifest_load_agent(c->root, c->agent, &a, NULL) < 0 || a->bottle != NULL;
+	return manifest_load_agent(&c->places.in, c->agent, &a, NULL) < 0 || a->bottle != NULL;
 }
 
 static int ask_bottles(struct chooser *c, struct bb_err *err)
@@ -270,15 +270,15 @@ static int list_names(struct chooser *c, struct bb_err *err)
 	size_t backends = 0;
 	int r;
 
-	c->agents = manifest_list(c->root, "agents", err);
-	c->bottles = c->agents == NULL ? NULL : manifest_list(c->root, "bottles", err);
+	c->agents = manifest_list_agents(&c->places.in, err);
+	c->bottles = c->agents == NULL ? NULL : manifest_list(c->places.home, "bottles", err);
 	if (c->bottles == NULL)
 		return err->code;
 	if (c->is_asked[STEP_AGENT] && c->agents[0] == NULL)
 		return bb_err_set(err, BB_E_USAGE,
 				  "there are no agents in %s/agents yet; 'bot-bottle init' writes "
 				  "one with its bottle",
-				  c->root);
+				  c->places.home);
 	while (backend_names()[backends] != NULL)
 		backends++;
 	r = tui_list_init(&c->agent_list, (const char *const *)c->agents, bb_strv_len(c->agents),
@@ -417,7 +417,7 @@ static void chooser_done(struct chooser *c)
 	tui_list_done(&c->backend_list);
 	bb_strv_free(c->agents);
 	bb_strv_free(c->bottles);
-	free(c->root);
+	cli_places_done(&c->places);
 	free(c);
 }
 BB_DEFINE_AUTO(chooser, chooser_done)
@@ -444,9 +444,9 @@ int cli_choose(const struct cli_args *given, struct cli_choice *ret, struct bb_e
 		return bb_err_set(err, -ENOMEM, "out of memory");
 	c->given = given;
 	c->agent = given->operand_count > 0 ? given->operands[0] : NULL;
-	c->root = store_root(err);
-	if (c->root == NULL)
-		return err->code;
+	r = cli_places_find(&c->places, err);
+	if (r < 0)
+		return r;
 	if (!plan_steps(c))
 		return 0;
 	if (is_headless)

@@ -12,9 +12,9 @@
 #include "base/text.h"
 #include "cli/color.h"
 #include "cli/commands.h"
+#include "cli/places.h"
 #include "cli/init_text.h"
 #include "image/build.h"
-#include "manifest/manifest.h"
 #include "provider/provider.h"
 #include "store/store.h"
 
@@ -42,22 +42,23 @@ static void put_all(const char *const *words)
 			(void)puts(words[i]);
 }
 
-static void put_manifests(const char *kind)
-{
-	BB_AUTO_FREE char *root = store_root(NULL);
-	BB_AUTO_STRV char **names = root == NULL ? NULL : manifest_list(root, kind, NULL);
-
-	put_all((const char *const *)names);
-}
-
 static void put_agents(void)
 {
-	put_manifests("agents");
+	__attribute__((cleanup(cli_places_done))) struct cli_places places = { 0 };
+	BB_AUTO_STRV char **names = NULL;
+	struct bb_err ignored = { 0 };
+
+	if (cli_places_find(&places, &ignored) == 0)
+		names = manifest_list_agents(&places.in, &ignored);
+	put_all((const char *const *)names);
 }
 
 static void put_bottles(void)
 {
-	put_manifests("bottles");
+	BB_AUTO_FREE char *root = store_root(NULL);
+	BB_AUTO_STRV char **names = root == NULL ? NULL : manifest_list(root, "bottles", NULL);
+
+	put_all((const char *const *)names);
 }
 
 static void put_ids(void)

@@ -54,7 +54,8 @@ static bool describe(void *arg, size_t index, struct bb_buf *text)
 	BB_AUTO(manifest_agent) struct manifest_agent *a = NULL;
 	struct bb_err err = { 0 };
 
-	if (manifest_load_agent(e->root, e->names[index], &a, &err) < 0)
+	if (manifest_load_agent(&(struct manifest_places){ .home = e->root }, e->names[index], &a,
+				&err) < 0)
 		(void)bb_buf_append_str(text, err.msg); /* cut when it is too long */
 	else
 		(void)bb_buf_printf(text, "%s%s", a->bottle != NULL ? "in " : "names no bottle",
@@ -158,7 +159,7 @@ static int check(const struct edit *e, struct bb_err *err)
 
 	if (strcmp(e->kind, "bottles") == 0)
 		return manifest_load_bottle(e->root, names, &bottle, err);
-	r = manifest_load_agent(e->root, e->name, &agent, err);
+	r = manifest_load_agent(&(struct manifest_places){ .home = e->root }, e->name, &agent, err);
 	if (r < 0 || agent->bottle == NULL)
 		return r;
 	names[0] = agent->bottle;

@@ -342,7 +342,8 @@ static int check_written(const struct init *in, struct bb_err *err)
 	BB_AUTO(manifest_agent) struct manifest_agent *agent = NULL;
 	BB_AUTO(manifest_bottle) struct manifest_bottle *bottle = NULL;
 	char *names[2] = { in->bottle, NULL };
-	int r = manifest_load_agent(in->root, in->agent, &agent, err);
+	int r = manifest_load_agent(&(struct manifest_places){ .home = in->root }, in->agent,
+				    &agent, err);
 
 	return r < 0 ? r : manifest_load_bottle(in->root, names, &bottle, err);
 }

@@ -120,22 +120,28 @@ static int check_terminal(const struct cli_config *c, const struct cli_args *arg
 		"--detach");
 }
 
-int cli_start_run(const struct cli_config *c, const struct cli_args *args)
+int cli_start_run(struct cli_config *c, const struct cli_args *args)
 {
 	struct cli_bottle b = { 0 };
 	struct bb_err err = { 0 };
 	int code;
 
-	if (cli_args_has(args, "dry-run")) {
+	if (cli_args_has(args, "dry-run"))
 		cli_config_print(c, stdout);
-		return 0;
+	if (c->not_built[0] != NULL) {
+		(void)bb_err_set(&err, BB_E_USAGE, "%s", c->not_built[0]);
+		return cli_out_fail(&err);
 	}
+	if (cli_args_has(args, "dry-run"))
+		return 0;
 	if (check_terminal(c, args, &err) < 0 || check_backend(c, &err) < 0 ||
 	    check_image(c, &err) < 0)
 		return cli_out_fail(&err);
 	code = confirm(c, args);
 	if (code != 0)
 		return code;
+	if (cli_config_ask(c, &err) < 0)
+		return cli_out_fail(&err);
 	if (cli_signals_open(&err) < 0 || cli_launch(c, &b, &err) < 0)
 		return cli_out_fail(&err);
 	cli_out_note("%s runs on %s%s%s%s", b.identity, c->backend,

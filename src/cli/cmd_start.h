@@ -6,6 +6,6 @@
 
 /* From a checked configuration to the bottle's end, or to what --dry-run, --yes and --detach of the
  * arguments say. The exit code. */
-int cli_start_run(const struct cli_config *c, const struct cli_args *args);
+int cli_start_run(struct cli_config *c, const struct cli_args *args);
 
 #endif

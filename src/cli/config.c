@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "cli/color.h"
 #include "cli/workspace.h"
+#include "manifest/secret.h"
 #include "store/store.h"
 
 #define DEFAULT_CPUS   2
@@ -36,6 +37,11 @@ void cli_config_free(struct cli_config *c)
 {
 	if (c == NULL)
 		return;
+	for (size_t i = 0; c->env_notes != NULL && i < c->bottle->env_count; i++)
+		free(c->env_notes[i]);
+	free(c->env_notes);
+	cli_places_done(&c->places);
+	bb_strv_free(c->not_built);
 	manifest_agent_free(c->agent);
 	manifest_bottle_free(c->bottle);
 	provider_plan_free(c->plan);
@@ -95,33 +101,54 @@ static int choose_backend(struct cli_config *c, const struct cli_args *args, str
 			  near != NULL ? near : "", near != NULL ? "'?" : "");
 }
 
-static int load_manifests(struct cli_config *c, const struct cli_args *args, struct bb_err *err)
+/* A repository's agent must not choose what it gets where nobody looks at the page. */
+static int check_trust(const struct cli_config *c, const struct cli_args *args, struct bb_err *err)
 {
-	BB_AUTO_FREE char *root = store_root(err);
-	BB_AUTO_STRV char **names = NULL;
-	int r;
+	if (!c->agent->is_from_cwd || !c->is_headless || cli_args_has(args, "bottle"))
+		return 0;
+	return bb_err_set(err, BB_E_USAGE,
+			  "agent '%s' comes from the working directory (%s), so --headless needs "
+			  "its bottle named by you: --bottle NAME%s%s%s",
+			  c->agent->name, c->agent->file,
+			  c->agent->bottle != NULL ? " (it asks for '" : "",
+			  c->agent->bottle != NULL ? c->agent->bottle : "",
+			  c->agent->bottle != NULL ? "')" : "");
+}
 
-	if (root == NULL)
-		return err->code;
-	r = manifest_load_agent(root, args->operands[0], &c->agent, err);
-	if (r < 0)
-		return r;
-	names = cli_args_all(args, "bottle");
+static int load_bottle(struct cli_config *c, const struct cli_args *args, struct bb_err *err)
+{
+	BB_AUTO_STRV char **names = cli_args_all(args, "bottle");
+
 	if (names == NULL)
 		return no_memory(err);
 	if (names[0] != NULL)
-		return manifest_load_bottle(root, names, &c->bottle, err);
+		return manifest_load_bottle(c->places.home, names, &c->bottle, err);
 	if (c->agent->bottle == NULL)
 		return bb_err_set(err, BB_E_USAGE,
-				  "agent '%s' names no bottle; add 'bottle: NAME' to %s/%s, or say "
+				  "agent '%s' names no bottle; add 'bottle: NAME' to '%s', or say "
 				  "--bottle NAME",
-				  c->agent->name, root, c->agent->file);
-	if (bb_strv_push(&names, strdup(c->agent->bottle)) < 0)
-		return no_memory(err);
-	r = manifest_load_bottle(root, names, &c->bottle, err);
-	if (r < 0 && strncmp(err->msg, "there is no", 11) == 0)
-		return bb_err_wrap(err, "manifest '%s':%u", c->agent->file, c->agent->bottle_line);
-	return r;
+				  c->agent->name, c->agent->file);
+	return manifest_load_bottle_of(c->places.home, c->agent, &c->bottle, err);
+}
+
+static int load_manifests(struct cli_config *c, const struct cli_args *args, struct bb_err *err)
+{
+	int r = cli_places_find(&c->places, err);
+
+	for (size_t i = 0; r == 0 && c->places.notes != NULL && c->places.notes[i] != NULL; i++)
+		r = add_note(c, strdup(c->places.notes[i]), err);
+	if (r == 0)
+		r = manifest_load_agent(&c->places.in, args->operands[0], &c->agent, err);
+	if (r == 0)
+		r = check_trust(c, args, err);
+	if (r == 0)
+		r = load_bottle(c, args, err);
+	if (r < 0)
+		return r;
+	assert(c->bottle != NULL);
+	c->not_built = manifest_not_built(c->bottle, c->agent);
+	c->env_notes = calloc(c->bottle->env_count + 1, sizeof(*c->env_notes));
+	return c->not_built == NULL || c->env_notes == NULL ? no_memory(err) : 0;
 }
 
 /* A command that only looks is shown the provider's first choice. */
@@ -205,11 +232,15 @@ static int prepare_provider(struct cli_config *c, const struct cli_args *args, s
 	int r;
 
 	c->provider = provider_find(name);
-	if (c->provider == NULL && provider_is_planned(name))
-		return bb_err_set(
-			err, BB_E_USAGE,
-			"manifest '%s':%u: provider '%s' is not built yet; there is claude",
-			c->bottle->provider_at.file, c->bottle->provider_at.line, name);
+	if (c->provider == NULL && provider_is_planned(name)) {
+		c->provider = provider_find(NULL); /* for the page: it does not start */
+		if (bb_strv_push(&c->not_built,
+				 bb_text_printf("manifest '%s':%u: provider '%s' is not built yet; "
+						"there is claude",
+						c->bottle->provider_at.file,
+						c->bottle->provider_at.line, name)) < 0)
+			return no_memory(err);
+	}
 	if (c->provider == NULL)
 		return bb_err_set(err, BB_E_USAGE,
 				  "manifest '%s':%u: unknown provider '%s'; there is claude",
@@ -328,35 +359,77 @@ static int collect_tokens(struct cli_config *c, struct bb_err *err)
 	return 0;
 }
 
-static int add_manifest_env(struct cli_config *c, const struct manifest_env *e, struct bb_err *err)
+static int push_env(struct cli_config *c, const struct manifest_env *e, const char *value,
+		    struct bb_err *err)
 {
-	const char *value = e->value;
+	char *entry = bb_text_printf("%s=%s", e->name, value);
+
+	return bb_strv_push(&c->env, entry) < 0 ? no_memory(err) : 0;
+}
+
+/* What the agent gets to see and the operator may not expect it to. */
+static const char *sight_of(const struct cli_config *c, const struct manifest_env *e,
+			    const char *value)
+{
+	if (e->question != NULL)
+		return "asked for at the start; the agent will SEE this";
+	if (e->host_var != NULL && is_in(c->token_refs, e->host_var))
+		return "the agent will SEE this: it is the token that egress puts in";
+	if (value != NULL && (manifest_is_secret_value(value) ||
+			      (e->host_var != NULL && (manifest_is_secret_name(e->host_var) ||
+						       manifest_is_secret_name(e->name)))))
+		return "the agent will SEE this: it looks like a credential";
+	return NULL;
+}
+
+static int note_sight(struct cli_config *c, size_t i, const char *value, struct bb_err *err)
+{
+	const struct manifest_env *e = &c->bottle->env[i];
+	const char *sight = sight_of(c, e, value);
+
+	if (sight == NULL)
+		return 0;
+	c->env_notes[i] = strdup(sight);
+	if (c->env_notes[i] == NULL)
+		return no_memory(err);
+	return add_note(
+		c, bb_text_printf("env '%s' (%s:%u): %s", e->name, e->at.file, e->at.line, sight),
+		err);
+}
+
+static int take_host_value(struct cli_config *c, const struct manifest_env *e, const char *value,
+			   struct bb_err *err)
+{
+	if (value != NULL && value[0] != '\0')
+		return push_env(c, e, value, err);
+	if (c->may_lack_tokens)
+		return add_note(c, bb_text_printf("%s is not set", e->host_var), err);
+	return bb_err_set(err, BB_E_USAGE, "manifest '%s':%u: env '%s' takes ${%s}, which is %s",
+			  e->at.file, e->at.line, e->name, e->host_var,
+			  value == NULL ? "not set" : "empty");
+}
+
+static int add_manifest_env(struct cli_config *c, size_t i, struct bb_err *err)
+{
+	const struct manifest_env *e = &c->bottle->env[i];
+	const char *value = e->host_var != NULL ? getenv(e->host_var) : e->value;
+	int r;
 
 	if (is_in(c->plan->env_names, e->name))
 		return bb_err_set(err, BB_E_USAGE,
 				  "manifest '%s':%u: env '%s' is set by bot-bottle itself; take it "
 				  "out",
 				  e->at.file, e->at.line, e->name);
-	if (e->host_var != NULL) {
-		value = getenv(e->host_var);
-		if (value == NULL && c->may_lack_tokens)
-			return add_note(c, bb_text_printf("%s is not set", e->host_var), err);
-		if (value == NULL || value[0] == '\0')
-			return bb_err_set(err, BB_E_USAGE,
-					  "manifest '%s':%u: env '%s' takes ${%s}, which is %s",
-					  e->at.file, e->at.line, e->name, e->host_var,
-					  value == NULL ? "not set" : "empty");
-	}
-	if (bb_strv_push(&c->env, bb_text_printf("%s=%s", e->name, value)) < 0)
-		return no_memory(err);
-	if (e->host_var != NULL && is_in(c->token_refs, e->host_var))
-		return add_note(
-			c,
-			bb_text_printf("the agent will SEE %s: env '%s' (%s:%u) shows it the "
-				       "token that egress puts in",
-				       e->host_var, e->name, e->at.file, e->at.line),
-			err);
-	return 0;
+	if (e->question != NULL && c->is_headless)
+		return bb_err_set(err, BB_E_USAGE,
+				  "manifest '%s':%u: env '%s' is asked for at the start, and "
+				  "--headless has nobody to ask; use ${NAME} and set NAME in your "
+				  "environment",
+				  e->at.file, e->at.line, e->name);
+	r = note_sight(c, i, value, err);
+	if (r < 0 || e->question != NULL)
+		return r;
+	return e->host_var != NULL ? take_host_value(c, e, value, err) : push_env(c, e, value, err);
 }
 
 static int build_env(struct cli_config *c, struct bb_err *err)
@@ -365,7 +438,7 @@ static int build_env(struct cli_config *c, struct bb_err *err)
 		if (bb_strv_push(&c->env, strdup(c->plan->env[i])) < 0)
 			return no_memory(err);
 	for (size_t i = 0; i < c->bottle->env_count; i++) {
-		int r = add_manifest_env(c, &c->bottle->env[i], err);
+		int r = add_manifest_env(c, i, err);
 
 		if (r < 0)
 			return r;

@@ -10,11 +10,13 @@
 
 #include "backend/backend.h"
 #include "cli/command.h"
+#include "cli/places.h"
 #include "manifest/manifest.h"
 #include "provider/provider.h"
 #include "store/store.h"
 
 struct cli_config {
+	struct cli_places places;
 	struct manifest_agent *agent;
 	struct manifest_bottle *bottle;
 	const struct provider *provider;
@@ -26,6 +28,8 @@ struct cli_config {
 	char **env;            /* NAME=value: the guest's base environment */
 	char **token_refs;     /* host variables whose values egress gets */
 	char **notes;          /* what the operator should know before saying yes */
+	char **not_built;      /* why it cannot start: manifest_not_built() */
+	char **env_notes;      /* one for each of the bottle's env, NULL for none */
 	uint16_t *ports;       /* that routes name, beside 80 and 443; unique */
 	size_t port_count;
 	struct backend_resources resources;
@@ -51,6 +55,8 @@ int cli_config_load(const struct cli_args *args, bool may_lack_tokens, struct cl
  * it was. args are a start's, made of meta (borrowed while the configuration lives). */
 int cli_config_resume(const struct cli_args *args, const struct store_meta *meta,
 		      struct cli_config **ret, struct bb_err *err);
+/* Asks for the env values that are asked for at the start, on /dev/tty, into c->env. */
+int cli_config_ask(struct cli_config *c, struct bb_err *err);
 void cli_config_free(struct cli_config *c);
 BB_DEFINE_AUTO(cli_config, cli_config_free)
 

@@ -1,7 +1,8 @@
 /*
- * A bottle's front matter: the rows of every block and the functions that take them. A key of the
- * format that this build cannot honour has a row that refuses it: ignoring one would start a bottle
- * that is weaker or other than what was written.
+ * A bottle's front matter: the table of its keys, and the blocks too small for a file of their own.
+ * A key of the format that this build cannot honour has a row that refuses it, or is read and then
+ * keeps the bottle from starting (start.c): ignoring one would start a bottle that is weaker or
+ * other than what was written.
  */
 #include "manifest/bottle_impl.h"
 
@@ -9,162 +10,28 @@
 #include <string.h>
 
 #include "base/limit.h"
-#include "base/num.h"
 #include "base/text.h"
 
 void manifest_bottle_free(struct manifest_bottle *b)
 {
 	if (b == NULL)
 		return;
-	for (size_t i = 0; i < b->env_count; i++) {
-		free(b->env[i].name);
-		free(b->env[i].value);
-		free(b->env[i].host_var);
-	}
-	free(b->env);
+	manifest_env_done(b);
 	free(b->name);
+	bb_strv_free(b->names);
 	free(b->chain);
 	bb_strv_free(b->extends);
 	bb_strv_free(b->files);
 	free(b->provider);
 	free(b->auth_token);
+	manifest_settings_done(&b->settings);
 	free(b->image);
+	manifest_git_done(&b->git);
 	policy_free(b->policy);
+	free(b->routes);
+	free(b->workspace.path);
+	bb_strv_free(b->workspace.include);
 	free(b);
-}
-
-/* env */
-
-/* `${NAME}` as a whole gives the name on the heap; 0 with *ret NULL for other text. */
-static int take_host_var(const struct manifest_reader *r, const struct manifest_node *value,
-			 char **ret)
-{
-	size_t n = strlen(value->text);
-
-	*ret = NULL;
-	if (strstr(value->text, "${") == NULL)
-		return 0;
-	if (n < 4 || strncmp(value->text, "${", 2) != 0 ||
-	    strchr(value->text, '}') != value->text + n - 1)
-		return manifest_refuse(
-			r, value->line,
-			"env '%s': ${NAME} must be the whole value, not a part of it", value->key);
-	*ret = strndup(value->text + 2, n - 3);
-	if (*ret == NULL)
-		return bb_err_set(r->err, -ENOMEM, "out of memory");
-	if (!manifest_is_env_name(*ret))
-		return manifest_refuse(r, value->line, "env '%s': '%s' is not a variable name",
-				       value->key, BB_ESCAPED(bb_view_str(*ret)));
-	return 0;
-}
-
-static int take_env_entry(const struct manifest_reader *r, const struct manifest_node *value,
-			  struct manifest_env *ret)
-{
-	int result;
-
-	if (!manifest_is_env_name(value->key))
-		return manifest_refuse(r, value->key_line, "env: '%s' is not a variable name",
-				       BB_ESCAPED(bb_view_str(value->key)));
-	if (value->kind != MANIFEST_SCALAR)
-		return manifest_refuse(r, value->line, "env '%s' must be a value, not %s",
-				       value->key, manifest_kind_word(value->kind));
-	if (value->text[0] == '?')
-		return manifest_refuse(
-			r, value->line,
-			"env '%s': asking for a value at the start (\"?prompt\") is not "
-			"built yet; use ${NAME} and set NAME in your environment",
-			value->key);
-	if (strchr(value->text, '\n') != NULL)
-		return manifest_refuse(r, value->line, "env '%s' may not span lines", value->key);
-	result = take_host_var(r, value, &ret->host_var);
-	if (result < 0)
-		return result;
-	ret->at = manifest_origin_of(value);
-	ret->name = strdup(value->key);
-	ret->value = ret->host_var != NULL ? NULL : strdup(value->text);
-	if (ret->name == NULL || (ret->value == NULL && ret->host_var == NULL))
-		return bb_err_set(r->err, -ENOMEM, "out of memory");
-	return 0;
-}
-
-static int take_env(const struct manifest_reader *r, const struct manifest_node *value,
-		    void *target)
-{
-	struct manifest_bottle *b = target;
-
-	if (value->count > LIMIT_MANIFEST_ENV)
-		return manifest_refuse(r, value->line, "env has %zu entries, limit %d",
-				       value->count, LIMIT_MANIFEST_ENV);
-	if (value->count == 0)
-		return 0;
-	b->env = calloc(value->count, sizeof(*b->env));
-	if (b->env == NULL)
-		return bb_err_set(r->err, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < value->count; i++) {
-		const struct manifest_reader at = manifest_reader_at(r, value->items[i]);
-		int result;
-
-		b->env_count++;
-		result = take_env_entry(&at, value->items[i], &b->env[i]);
-		if (result < 0)
-			return result;
-	}
-	return 0;
-}
-
-/* agent_provider */
-
-static int take_template(const struct manifest_reader *r, const struct manifest_node *value,
-			 void *target)
-{
-	struct manifest_bottle *b = target;
-
-	b->provider_at = manifest_origin_of(value);
-	return manifest_take_text(r, value, &b->provider);
-}
-
-static int take_auth_token(const struct manifest_reader *r, const struct manifest_node *value,
-			   void *target)
-{
-	struct manifest_bottle *b = target;
-	int result = manifest_take_text(r, value, &b->auth_token);
-
-	if (result == 0 && !manifest_is_env_name(b->auth_token))
-		return manifest_refuse(
-			r, value->line,
-			"'auth_token' is the name of a variable of your environment that "
-			"holds the token, such as BOT_BOTTLE_CLAUDE_OAUTH_TOKEN; never "
-			"the token itself");
-	return result;
-}
-
-#define REFUSE_DOCKERFILE                                                                      \
-	"is refused: images are built by 'bot-bottle image build', not from Dockerfiles; use " \
-	"'image'"
-#define REFUSE_CODEX "belongs to the codex provider, which is not built yet"
-static const struct manifest_key provider_keys[] = {
-	{ "template", MANIFEST_SCALAR, take_template, "the agent's provider: claude" },
-	{ "auth_token", MANIFEST_SCALAR, take_auth_token,
-	  "host variable that holds the provider's token", MANIFEST_PATTERN(MANIFEST_ENV_PATTERN) },
-	{ "forward_host_credentials", MANIFEST_SCALAR, NULL, REFUSE_CODEX },
-	{ "settings", MANIFEST_MAP, NULL, "belongs to the pi provider, which is not built yet" },
-	{ "dockerfile", MANIFEST_SCALAR, NULL, REFUSE_DOCKERFILE },
-};
-static const struct manifest_block provider_block = { "agent_provider", provider_keys,
-						      BB_ARRAY_LEN(provider_keys), "template" };
-
-static int take_provider(const struct manifest_reader *r, const struct manifest_node *value,
-			 void *target)
-{
-	struct manifest_bottle *b = target;
-	int result = manifest_take_block(r, &provider_block, value, target);
-
-	if (result == 0 && b->provider == NULL)
-		return manifest_refuse(
-			r, value->line,
-			"agent_provider needs 'template' (claude is the one there is)");
-	return result;
 }
 
 /* egress */
@@ -188,15 +55,16 @@ static int take_log(const struct manifest_reader *r, const struct manifest_node 
 	return 0;
 }
 
+#define REFUSE_PER_ROUTE "belongs onto a route: 'dlp: {...}' beside its 'host'"
 static const struct manifest_key egress_keys[] = {
 	{ "routes", MANIFEST_LIST, manifest_take_routes, "hosts that the agent may reach",
 	  MANIFEST_LIST_OF(manifest_route_block) },
 	{ "log", MANIFEST_SCALAR, take_log,
 	  "0 or 1; the audit holds one record per verdict at both", MANIFEST_RANGE(0, 1) },
-	{ "dlp", MANIFEST_MAP, NULL, REFUSE_DLP },
-	{ "outbound_detectors", MANIFEST_LIST, NULL, REFUSE_DLP },
-	{ "inbound_detectors", MANIFEST_LIST, NULL, REFUSE_DLP },
-	{ "outbound_on_match", MANIFEST_SCALAR, NULL, REFUSE_DLP },
+	{ "dlp", MANIFEST_MAP, NULL, REFUSE_PER_ROUTE },
+	{ "outbound_detectors", MANIFEST_LIST, NULL, REFUSE_PER_ROUTE },
+	{ "inbound_detectors", MANIFEST_LIST, NULL, REFUSE_PER_ROUTE },
+	{ "outbound_on_match", MANIFEST_SCALAR, NULL, REFUSE_PER_ROUTE },
 	{ "allowlist", MANIFEST_LIST, NULL,
 	  "is an old key; write 'routes' with one '- host: NAME' per host" },
 };
@@ -207,97 +75,6 @@ static int take_egress(const struct manifest_reader *r, const struct manifest_no
 		       void *target)
 {
 	return manifest_take_block(r, &egress_block, value, target);
-}
-
-/* resources */
-
-static int take_cpus(const struct manifest_reader *r, const struct manifest_node *value,
-		     void *target)
-{
-	struct manifest_bottle *b = target;
-	uint64_t n = 0;
-	int result = manifest_take_number(r, value, 1, 64, &n);
-
-	b->resources.cpus_at = manifest_origin_of(value);
-	if (result == 0)
-		b->resources.cpus = (uint32_t)n;
-	return result;
-}
-
-static int take_memory(const struct manifest_reader *r, const struct manifest_node *value,
-		       void *target)
-{
-	struct manifest_bottle *b = target;
-
-	b->resources.memory_at = manifest_origin_of(value);
-	return manifest_take_size(r, value, 64ull << 20, 1ull << 40, &b->resources.memory_bytes);
-}
-
-static int take_disk(const struct manifest_reader *r, const struct manifest_node *value,
-		     void *target)
-{
-	struct manifest_bottle *b = target;
-
-	b->resources.disk_at = manifest_origin_of(value);
-	return manifest_take_size(r, value, 64ull << 20, 1ull << 44, &b->resources.disk_bytes);
-}
-
-static int take_pids(const struct manifest_reader *r, const struct manifest_node *value,
-		     void *target)
-{
-	struct manifest_bottle *b = target;
-	uint64_t n = 0;
-	int result = manifest_take_number(r, value, 16, 1u << 20, &n);
-
-	b->resources.pids_at = manifest_origin_of(value);
-	if (result == 0)
-		b->resources.pids = (uint32_t)n;
-	return result;
-}
-
-/* "90s", "30m", "8h", or seconds. */
-static int take_time(const struct manifest_reader *r, const struct manifest_node *value,
-		     void *target)
-{
-	struct manifest_bottle *b = target;
-	struct bb_view text = bb_view_str(value->text);
-	uint64_t unit = 1, n = 0;
-
-	if (text.n > 0) {
-		uint8_t last = text.p[text.n - 1];
-
-		unit = last == 'h' ? 3600 : last == 'm' ? 60 : 1;
-		if (last == 'h' || last == 'm' || last == 's')
-			text.n--;
-	}
-	if (bb_num_parse_u64(text, 30ull * 86400, &n) < 0 || n == 0 || n * unit > 30ull * 86400)
-		return manifest_refuse(
-			r, value->line,
-			"'time' is '%s'; it must be a time such as 90s, 30m or 8h, at "
-			"most 720h",
-			BB_ESCAPED(bb_view_str(value->text)));
-	b->resources.time_at = manifest_origin_of(value);
-	b->resources.max_seconds = (uint32_t)(n * unit);
-	return 0;
-}
-
-static const struct manifest_key resource_keys[] = {
-	{ "cpus", MANIFEST_SCALAR, take_cpus, "processors", MANIFEST_RANGE(1, 64) },
-	{ "memory", MANIFEST_SCALAR, take_memory, "such as 2G",
-	  MANIFEST_PATTERN(MANIFEST_SIZE_PATTERN) },
-	{ "disk", MANIFEST_SCALAR, take_disk, "such as 8G",
-	  MANIFEST_PATTERN(MANIFEST_SIZE_PATTERN) },
-	{ "pids", MANIFEST_SCALAR, take_pids, "processes at a time", MANIFEST_RANGE(16, 1u << 20) },
-	{ "time", MANIFEST_SCALAR, take_time, "the bottle ends after this, such as 8h",
-	  MANIFEST_PATTERN("^[0-9]+[smh]?$") },
-};
-static const struct manifest_block resource_block = { "resources", resource_keys,
-						      BB_ARRAY_LEN(resource_keys) };
-
-static int take_resources(const struct manifest_reader *r, const struct manifest_node *value,
-			  void *target)
-{
-	return manifest_take_block(r, &resource_block, value, target);
 }
 
 /* the bottle */
@@ -330,7 +107,7 @@ static int take_parent(const struct manifest_reader *r, const struct manifest_no
 		if (strcmp(b->extends[i], name) == 0)
 			return manifest_refuse(r, value->line, "'extends' names '%s' twice", name);
 	if (bb_strv_push(&b->extends, bb_take_ptr(&name)) < 0)
-		return bb_err_set(r->err, -ENOMEM, "out of memory");
+		return manifest_no_memory(r);
 	return 0;
 }
 
@@ -350,31 +127,58 @@ static int take_extends(const struct manifest_reader *r, const struct manifest_n
 	return result;
 }
 
-#define REFUSE_OLD "is a key of an older format and means nothing here; write 'egress.routes'"
+/* Approvals cannot be switched off, so the key says nothing; `true` is what older files have. */
+static int take_supervise(const struct manifest_reader *r, const struct manifest_node *value,
+			  void *target)
+{
+	struct manifest_bottle *b = target;
+	bool is_on = false;
+	int result = manifest_take_bool(r, value, &is_on);
+
+	if (result == 0 && !is_on)
+		return manifest_refuse(r, value->line,
+				       "'supervise: false' is an old key: approvals cannot be "
+				       "switched off; take it out");
+	b->supervise_at = manifest_origin_of(value);
+	return result;
+}
+
+#define REFUSE_OLD "is an old key and means nothing here; write 'egress.routes'"
 static const struct manifest_key bottle_keys[] = {
-	{ "env", MANIFEST_MAP, take_env, "environment of the agent: literals or ${HOST_VAR}",
-	  MANIFEST_SHAPE(.names = MANIFEST_ENV_PATTERN) },
-	{ "agent_provider", MANIFEST_MAP, take_provider, "which agent, and its token",
-	  MANIFEST_BLOCK(provider_block) },
-	{ "egress", MANIFEST_MAP, take_egress, "what the agent may reach",
-	  MANIFEST_BLOCK(egress_block) },
-	{ "image", MANIFEST_SCALAR, take_image, "guest image: claude, base or host" },
-	{ "resources", MANIFEST_MAP, take_resources, "limits", MANIFEST_BLOCK(resource_block) },
 	{ "extends", MANIFEST_SCALAR_OR_LIST, take_extends,
 	  "the bottle, or bottles, that this one starts from",
 	  MANIFEST_PATTERN(MANIFEST_NAME_PATTERN) },
-	{ "git-gate", MANIFEST_MAP, NULL, "is not built yet; this bottle has no git remote" },
-	{ "workspace", MANIFEST_MAP, NULL, "is not built yet; use 'start --cwd'" },
-	{ "supervise", MANIFEST_SCALAR, NULL,
-	  "is not a key: approvals are not optional once built" },
-	{ "git", MANIFEST_MAP, NULL,
-	  "is an old key; it became 'git-gate', which is not built yet" },
-	{ "dockerfile", MANIFEST_SCALAR, NULL, REFUSE_DOCKERFILE },
+	{ "env", MANIFEST_MAP, manifest_take_env,
+	  "environment of the agent: literals, ${HOST_VAR} or \"?question\"",
+	  MANIFEST_SHAPE(.names = MANIFEST_ENV_PATTERN) },
+	{ "agent_provider", MANIFEST_MAP, manifest_take_provider, "which agent, and its token",
+	  MANIFEST_BLOCK(manifest_provider_block) },
+	{ "git-gate", MANIFEST_MAP, manifest_take_git, "who commits, and which upstreams",
+	  MANIFEST_BLOCK(manifest_git_block) },
+	{ "egress", MANIFEST_MAP, take_egress, "what the agent may reach",
+	  MANIFEST_BLOCK(egress_block) },
+	{ "image", MANIFEST_SCALAR, take_image, "guest image: claude, base or host" },
+	{ "workspace", MANIFEST_MAP, manifest_take_workspace, "what is copied in",
+	  MANIFEST_BLOCK(manifest_workspace_block) },
+	{ "resources", MANIFEST_MAP, manifest_take_resources, "limits",
+	  MANIFEST_BLOCK(manifest_resource_block) },
+	{ "supervise", MANIFEST_SCALAR, take_supervise, "true; approvals cannot be switched off",
+	  MANIFEST_BOOL },
+	{ "git", MANIFEST_MAP, NULL, "is an old key; it became 'git-gate'" },
+	{ "dockerfile", MANIFEST_SCALAR, NULL, MANIFEST_REFUSE_DOCKERFILE },
 	{ "runtime", MANIFEST_SCALAR, NULL, "is an old key; choose with 'start --backend'" },
 	{ "pipelock", MANIFEST_MAP, NULL, REFUSE_OLD },
-	{ "cred_proxy", MANIFEST_MAP, NULL, REFUSE_OLD },
-	{ "tokens", MANIFEST_MAP, NULL, REFUSE_OLD },
-	{ "ExtraHosts", MANIFEST_LIST, NULL, REFUSE_OLD },
+	{ "cred_proxy", MANIFEST_MAP, NULL,
+	  "is an old key; it became 'auth' of a route: {scheme: Bearer, token_ref: HOST_VAR}" },
+	{ "tokens", MANIFEST_MAP, NULL,
+	  "is an old key; it became 'auth' of a route: {scheme: Bearer, token_ref: HOST_VAR}" },
+	{ "egress_proxy", MANIFEST_MAP, NULL, "is an old key; it became 'egress'" },
+	{ "ssh", MANIFEST_MAP, NULL, "is an old key; upstreams are 'git-gate.repos'" },
+	{ "ExtraHosts", MANIFEST_LIST, NULL,
+	  "is an old key: names are resolved on the host; write 'egress.routes'" },
+	{ "skills", MANIFEST_LIST, NULL, "belongs into the agent, not into the bottle" },
+	{ "bottle", MANIFEST_SCALAR, NULL,
+	  "belongs into the agent; a bottle starts from another one by 'extends'" },
 };
 const struct manifest_block manifest_bottle_block = { "a bottle", bottle_keys,
 						      BB_ARRAY_LEN(bottle_keys) };
@@ -386,6 +190,7 @@ int manifest_bottle_new(const char *name, struct manifest_bottle **ret, struct b
 	if (b != NULL) {
 		b->name = strdup(name);
 		b->policy = policy_new();
+		b->workspace.has_git = true;
 	}
 	if (b == NULL || b->name == NULL || b->policy == NULL)
 		return bb_err_set(err, -ENOMEM, "out of memory");

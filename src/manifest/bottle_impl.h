@@ -5,8 +5,9 @@
 #include "manifest/keys.h"
 #include "manifest/manifest.h"
 
-/* Why the keys of the scanner are refused, of a bottle and of a route. */
-#define REFUSE_DLP "is not built yet: bytes to allowed hosts are not scanned by this version"
+#define MANIFEST_REFUSE_DOCKERFILE                                                             \
+	"is refused: images are built by 'bot-bottle image build', not from Dockerfiles; use " \
+	"'image'"
 
 /* Without front matter. */
 int manifest_bottle_new(const char *name, struct manifest_bottle **ret, struct bb_err *err);
@@ -15,18 +16,29 @@ int manifest_bottle_new(const char *name, struct manifest_bottle **ret, struct b
 int manifest_take_bottle(const struct manifest_node *root, struct manifest_bottle *b,
 			 struct bb_err *err);
 
-/* Reads ROOT/KIND/NAME.md after a check of who may have written it. */
-int manifest_read_file(const char *root, const char *kind, const char *name, struct bb_buf *text,
-		       struct bb_err *err);
+/* Reads ROOT/bottles/NAME.md after a check of who may have written it. */
+int manifest_read_bottle(const char *root, const char *name, struct bb_buf *text,
+			 struct bb_err *err);
 
-static inline struct manifest_origin manifest_origin_of(const struct manifest_node *value)
-{
-	return (struct manifest_origin){ .file = value->file,
-					 .line = value->key != NULL ? value->key_line
-								    : value->line };
-}
+/* Marks in tree, the file of child, what child allows and parent does not. */
+void manifest_mark_wider(const struct manifest_bottle *parent, const struct manifest_bottle *child,
+			 const struct manifest_node *tree);
 
-extern const struct manifest_block manifest_route_block, manifest_match_block;
+/* Blocks of more than one file. */
+extern const struct manifest_block manifest_provider_block, manifest_git_block,
+	manifest_agent_git_block, manifest_resource_block, manifest_workspace_block,
+	manifest_dlp_block, manifest_route_block, manifest_match_block;
+/* Rows of bottle.c's table, one function a block; target is the struct manifest_bottle. */
+int manifest_take_env(const struct manifest_reader *r, const struct manifest_node *value,
+		      void *bottle);
+int manifest_take_provider(const struct manifest_reader *r, const struct manifest_node *value,
+			   void *bottle);
+int manifest_take_git(const struct manifest_reader *r, const struct manifest_node *value,
+		      void *bottle);
+int manifest_take_resources(const struct manifest_reader *r, const struct manifest_node *value,
+			    void *bottle);
+int manifest_take_workspace(const struct manifest_reader *r, const struct manifest_node *value,
+			    void *bottle);
 /* The row `egress.routes`: adds every route to the bottle's policy. */
 int manifest_take_routes(const struct manifest_reader *r, const struct manifest_node *list,
 			 void *bottle);
@@ -36,5 +48,26 @@ int manifest_take_matches(const struct manifest_reader *r, const struct manifest
 			  struct policy_route *route);
 /* Headers (in lower case) that belong to one connection, or that egress writes anew. */
 bool manifest_is_hop_header(const char *name);
+/* `dlp` of a route. */
+int manifest_take_dlp(const struct manifest_reader *r, const struct manifest_node *value,
+		      struct manifest_dlp *ret);
+/* `user` of git-gate, of a bottle or an agent; one of its fields must be there. */
+int manifest_take_git_user(const struct manifest_reader *r, const struct manifest_node *value,
+			   struct manifest_git_user *ret);
+/* git-gate of an agent: `user` and nothing else. */
+int manifest_take_agent_git(const struct manifest_reader *r, const struct manifest_node *value,
+			    struct manifest_git_user *ret);
+
+void manifest_env_done(struct manifest_bottle *b);
+void manifest_settings_done(struct manifest_settings *s);
+void manifest_git_user_done(struct manifest_git_user *u);
+void manifest_git_done(struct manifest_git *g);
+
+static inline struct manifest_origin manifest_origin_of(const struct manifest_node *value)
+{
+	return (struct manifest_origin){ .file = value->file,
+					 .line = value->key != NULL ? value->key_line : value->line,
+					 .is_wider = value->is_wider };
+}
 
 #endif

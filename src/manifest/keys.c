@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/limit.h"
@@ -22,6 +23,11 @@ int manifest_refuse(const struct manifest_reader *r, unsigned line, const char *
 	(void)vsnprintf(text, sizeof(text), fmt, ap); /* cut when long: it is one sentence */
 	va_end(ap);
 	return bb_err_set(r->err, BB_E_USAGE, "manifest '%s':%u: %s", r->file, line, text);
+}
+
+int manifest_no_memory(const struct manifest_reader *r)
+{
+	return bb_err_set(r->err, -ENOMEM, "out of memory");
 }
 
 struct manifest_reader manifest_reader_at(const struct manifest_reader *r,
@@ -116,9 +122,102 @@ int manifest_take_text(const struct manifest_reader *r, const struct manifest_no
 		return manifest_refuse(r, value->line, "'%s' has no value", name_of(value));
 	copy = strdup(value->text);
 	if (copy == NULL)
-		return bb_err_set(r->err, -ENOMEM, "out of memory");
+		return manifest_no_memory(r);
 	*ret = copy;
 	return 0;
+}
+
+int manifest_take_bool(const struct manifest_reader *r, const struct manifest_node *value,
+		       bool *ret)
+{
+	bool is_true = value->kind == MANIFEST_SCALAR && strcmp(value->text, "true") == 0;
+
+	if (value->kind != MANIFEST_SCALAR || value->is_quoted ||
+	    (!is_true && strcmp(value->text, "false") != 0))
+		return manifest_refuse(r, value->line, "'%s' must be true or false",
+				       name_of(value));
+	*ret = is_true;
+	return 0;
+}
+
+/* "a, b and c" */
+static void put_words(const char *const *names, size_t count, char *dst, size_t cap)
+{
+	size_t n = 0;
+
+	dst[0] = '\0';
+	for (size_t i = 0; i < count && n < cap; i++)
+		n += (size_t)snprintf(dst + n, cap - n, "%s%s",
+				      i == 0           ? ""
+				      : i + 1 == count ? " and "
+						       : ", ",
+				      names[i]);
+}
+
+int manifest_take_word(const struct manifest_reader *r, const struct manifest_node *value,
+		       const char *const *names, size_t count, size_t *ret)
+{
+	char words[256];
+	int index;
+
+	if (value->kind != MANIFEST_SCALAR)
+		return manifest_refuse(r, value->line, "'%s' must be a value, not %s",
+				       name_of(value), manifest_kind_word(value->kind));
+	index = bb_table_index(names, count, bb_view_str(value->text));
+	if (index >= 0) {
+		*ret = (size_t)index;
+		return 0;
+	}
+	put_words(names, count, words, sizeof(words));
+	return manifest_refuse(r, value->line, "'%s' is '%s'; there %s %s", name_of(value),
+			       BB_ESCAPED(bb_view_str(value->text)), count == 1 ? "is" : "are",
+			       words);
+}
+
+int manifest_take_texts(const struct manifest_reader *r, const struct manifest_node *list,
+			size_t max, char ***ret)
+{
+	BB_AUTO_STRV char **all = NULL;
+
+	if (list->count == 0)
+		return manifest_refuse(r, list->line, "'%s' is an empty list; leave it out",
+				       name_of(list));
+	if (list->count > max)
+		return manifest_refuse(r, list->line, "'%s' has %zu entries, limit %zu",
+				       name_of(list), list->count, max);
+	for (size_t i = 0; i < list->count; i++) {
+		const struct manifest_node *item = list->items[i];
+		char *text = NULL;
+		int result = manifest_take_text(r, item, &text);
+
+		if (result < 0)
+			return result;
+		for (size_t k = 0; all != NULL && all[k] != NULL; k++)
+			if (strcmp(all[k], text) == 0) {
+				result = manifest_refuse(r, item->line, "'%s' names '%s' twice",
+							 name_of(list),
+							 BB_ESCAPED(bb_view_str(text)));
+				free(text);
+				return result;
+			}
+		if (bb_strv_push(&all, text) < 0)
+			return manifest_no_memory(r);
+	}
+	*ret = bb_take_ptr(&all);
+	return 0;
+}
+
+int manifest_take_env_name(const struct manifest_reader *r, const struct manifest_node *value,
+			   const char *what, char **ret)
+{
+	int result = manifest_take_text(r, value, ret);
+
+	if (result == 0 && !manifest_is_env_name(*ret))
+		return manifest_refuse(r, value->line,
+				       "'%s' is the name of a variable of your environment that "
+				       "holds %s, never %s itself",
+				       name_of(value), what, what);
+	return result;
 }
 
 int manifest_take_number(const struct manifest_reader *r, const struct manifest_node *value,

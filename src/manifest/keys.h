@@ -37,6 +37,9 @@ struct manifest_shape {
 #define MANIFEST_PATTERN(p)    MANIFEST_SHAPE(.pattern = (p))
 #define MANIFEST_WORDS(...)    MANIFEST_SHAPE(.words = (const char *const[]){ __VA_ARGS__, NULL })
 
+/* `true` or `false`; quoted they are texts, which the row's function refuses. */
+#define MANIFEST_BOOL MANIFEST_PATTERN("^(true|false)$")
+
 #define MANIFEST_NAME_PATTERN "^[a-z][a-z0-9-]*$"
 #define MANIFEST_ENV_PATTERN  "^[A-Za-z_][A-Za-z0-9_]*$"
 #define MANIFEST_SIZE_PATTERN "^[0-9]+[KMGkmg]?$"
@@ -76,6 +79,8 @@ struct manifest_reader manifest_reader_at(const struct manifest_reader *r,
 int manifest_refuse(const struct manifest_reader *r, unsigned line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+int manifest_no_memory(const struct manifest_reader *r);
+
 /* A scalar's text on the heap; an empty or null value is refused. */
 int manifest_take_text(const struct manifest_reader *r, const struct manifest_node *value,
 		       char **ret);
@@ -85,6 +90,19 @@ int manifest_take_number(const struct manifest_reader *r, const struct manifest_
 /* A size such as 512M or 4G between min and max bytes. */
 int manifest_take_size(const struct manifest_reader *r, const struct manifest_node *value,
 		       uint64_t min, uint64_t max, uint64_t *ret);
+
+/* Plain `true` or `false`. */
+int manifest_take_bool(const struct manifest_reader *r, const struct manifest_node *value,
+		       bool *ret);
+/* One of names, all said in the error; its index. */
+int manifest_take_word(const struct manifest_reader *r, const struct manifest_node *value,
+		       const char *const *names, size_t count, size_t *ret);
+/* A list of texts, each once, none empty, at most max; an empty list is refused. */
+int manifest_take_texts(const struct manifest_reader *r, const struct manifest_node *list,
+			size_t max, char ***ret);
+/* The name of a host variable; what it holds is said in the error of anything else. */
+int manifest_take_env_name(const struct manifest_reader *r, const struct manifest_node *value,
+			   const char *what, char **ret);
 
 /* ^[A-Za-z_][A-Za-z0-9_]*$, at most 128 bytes. */
 bool manifest_is_env_name(const char *s);

@@ -21,14 +21,90 @@
 struct manifest_origin {
 	const char *file;
 	unsigned line;
+	bool is_wider; /* allows what the parents of the bottle that says it did not */
 };
 
-/* One entry of `env`: a literal, or the value of a variable of the operator's own environment. */
+/* One entry of `env`: exactly one of value, host_var and question is set. */
 struct manifest_env {
 	char *name;
-	char *value;    /* literal; NULL when host_var is set */
-	char *host_var; /* `${HOST_VAR}`; NULL: literal */
+	char *value;    /* literal */
+	char *host_var; /* `${HOST_VAR}`: of the operator's own environment */
+	char *question; /* `"?question"`: asked at the start */
 	struct manifest_origin at;
+};
+
+/* `settings` of the provider pi. */
+struct manifest_settings {
+	char *provider, *base_url, *api, *api_key; /* NULL: not stated */
+	char **models;                             /* NULL: not stated */
+	char **compat;                             /* flags: "NAME=true", "NAME=false" */
+	struct manifest_origin at;                 /* file NULL: no settings at all */
+};
+
+enum manifest_key_kind {
+	MANIFEST_KEY_STATIC, /* a key file of the operator's */
+	MANIFEST_KEY_GITEA,  /* a deploy key for this bottle, made with a forge token */
+};
+#define MANIFEST_NUM_KEY_KINDS 2
+extern const char *const manifest_key_kinds[MANIFEST_NUM_KEY_KINDS]; /* as `provider` says it */
+
+/* One of `git-gate.repos`. */
+struct manifest_repo {
+	char *name, *url;
+	char *host_key; /* NULL: not stated */
+	enum manifest_key_kind key_kind;
+	char *key_path;        /* static */
+	char *forge_token_env; /* gitea: host variable */
+	struct manifest_origin at, url_at, host_key_at, key_at;
+};
+
+struct manifest_git_user {
+	char *name, *email; /* NULL: not stated */
+	struct manifest_origin name_at, email_at;
+};
+
+struct manifest_git {
+	struct manifest_git_user user;
+	struct manifest_repo *repos;
+	size_t repo_count;
+};
+
+enum manifest_on_match {
+	MANIFEST_MATCH_UNSTATED,
+	MANIFEST_MATCH_SUPERVISE,
+	MANIFEST_MATCH_REDACT,
+	MANIFEST_MATCH_BLOCK,
+};
+#define MANIFEST_NUM_ON_MATCHES 4
+extern const char *const manifest_on_matches[MANIFEST_NUM_ON_MATCHES];
+/* Bit i stands for detector i. */
+#define MANIFEST_NUM_OUTBOUND 3
+#define MANIFEST_NUM_INBOUND  1
+extern const char *const manifest_outbound_detectors[MANIFEST_NUM_OUTBOUND];
+extern const char *const manifest_inbound_detectors[MANIFEST_NUM_INBOUND];
+
+/* `dlp` of a route. */
+struct manifest_dlp {
+	bool has_outbound, has_inbound; /* stated; without bits: `false`, the direction is off */
+	uint32_t outbound, inbound;
+	enum manifest_on_match on_match;
+	struct manifest_origin at; /* file NULL: no `dlp` */
+};
+
+/* What a policy_route does not hold: one for each route of the bottle's policy. */
+struct manifest_route {
+	struct manifest_origin at;
+	size_t entry; /* index in the list of the file: a preset makes several routes of one */
+	struct manifest_dlp dlp;
+};
+
+/* `workspace`: what is copied in. A directory named on the command line wins over path. */
+struct manifest_workspace {
+	char *path;     /* absolute or "~/..."; NULL: not stated */
+	char **include; /* relative names that are taken although they look like credentials or are
+			   git-ignored; NULL: none */
+	bool has_git;   /* a clean .git goes along: the default */
+	struct manifest_origin path_at, include_at, git_at;
 };
 
 struct manifest_resources {
@@ -42,6 +118,7 @@ struct manifest_resources {
 
 struct manifest_bottle {
 	char *name;     /* several side by side: "dev,claude" */
+	char **names;   /* the same one by one */
 	char **files;   /* every file it was put together from: "bottles/dev.md" */
 	char *chain;    /* the names with their parents: "dev <- base"; NULL: read from bytes */
 	char **extends; /* as written, by manifest_parse_bottle() only; NULL: none */
@@ -51,20 +128,38 @@ struct manifest_bottle {
 	char *provider; /* agent_provider.template; NULL: none */
 	struct manifest_origin provider_at;
 	char *auth_token; /* name of a host variable, or NULL */
-	char *image;      /* NULL: the provider's, else "base" */
+	struct manifest_origin auth_token_at;
+	bool forwards_credentials; /* codex: the host's own login */
+	struct manifest_origin forwards_at;
+	struct manifest_settings settings; /* pi */
+	char *image;                       /* NULL: the provider's, else "base" */
 	struct manifest_origin image_at;
+	struct manifest_git git;
 	struct policy *policy;
-	uint32_t log; /* egress.log: 0 or 1 */
+	struct manifest_route *routes; /* one for each of policy's */
+	uint32_t log;                  /* egress.log: 0 or 1 */
 	struct manifest_origin log_at;
+	struct manifest_workspace workspace;
 	struct manifest_resources resources;
+	struct manifest_origin supervise_at; /* `supervise: true`; file NULL: not stated */
 };
 
 struct manifest_agent {
 	char *name;
-	char *file;
+	char *file; /* "agents/x.md", or "./.bot-bottle/agents/x.md" of the working directory */
+	bool is_from_cwd;
 	char *bottle; /* NULL: named on the command line */
 	unsigned bottle_line;
+	char **skills; /* NULL: none */
+	unsigned skills_line;
+	struct manifest_git_user git_user;
 	char *prompt; /* the body, white space at both ends removed; may be empty */
+};
+
+/* Where manifests are looked for: bottles in home only, agents in both. */
+struct manifest_places {
+	const char *home; /* ~/.bot-bottle */
+	const char *cwd;  /* .bot-bottle of the working directory; NULL: none, or it is home's */
 };
 
 /*
@@ -74,9 +169,12 @@ struct manifest_agent {
  */
 int manifest_load_bottle(const char *root, char *const *names, struct manifest_bottle **ret,
 			 struct bb_err *err);
-/* Reads ROOT/agents/NAME.md. */
-int manifest_load_agent(const char *root, const char *name, struct manifest_agent **ret,
-			struct bb_err *err);
+/* The one that the agent names, which it must; an error says where it does. */
+int manifest_load_bottle_of(const char *root, const struct manifest_agent *a,
+			    struct manifest_bottle **ret, struct bb_err *err);
+/* Reads agents/NAME.md of one of the places; a name that both have is refused. */
+int manifest_load_agent(const struct manifest_places *places, const char *name,
+			struct manifest_agent **ret, struct bb_err *err);
 
 /* The same from bytes, one file by itself; file is how errors call it. For tests and the fuzzer. */
 int manifest_parse_bottle(struct bb_view text, const char *name, const char *file,
@@ -89,8 +187,20 @@ void manifest_agent_free(struct manifest_agent *a);
 BB_DEFINE_AUTO(manifest_bottle, manifest_bottle_free)
 BB_DEFINE_AUTO(manifest_agent, manifest_agent_free)
 
+/* Who commits in the guest: the agent's own fields over the bottle's. Borrowed. */
+struct manifest_git_user manifest_git_user_of(const struct manifest_agent *a,
+					      const struct manifest_bottle *b);
+
+/* What of the two this build could not honour: one sentence each, "manifest 'FILE':LINE: ...",
+ * NULL-terminated. With any they do not start. NULL: out of memory. */
+char **manifest_not_built(const struct manifest_bottle *b, const struct manifest_agent *a);
+
 /* Names of the manifests of a kind ("bottles" or "agents"), sorted, NULL-terminated. A missing
  * directory is an empty list. Nothing is parsed: one broken file does not hide the others. */
 char **manifest_list(const char *root, const char *kind, struct bb_err *err);
+/* Names of the agents of both places, sorted, each once. */
+char **manifest_list_agents(const struct manifest_places *places, struct bb_err *err);
+/* Files of a kind that nobody can name: "Bad Name.md". Sorted, NULL-terminated. */
+char **manifest_list_misnamed(const char *root, const char *kind, struct bb_err *err);
 
 #endif

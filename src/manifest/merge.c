@@ -31,6 +31,8 @@ static const struct {
 	{ { "egress" }, { REPLACE, OVERLAY } },
 	{ { "egress", "routes" }, { REPLACE, APPEND } },
 	{ { "resources" }, { OVERLAY, OVERLAY } },
+	{ { "workspace" }, { OVERLAY, OVERLAY } },
+	{ { "workspace", "include" }, { APPEND, APPEND } },
 };
 
 struct place {
@@ -57,9 +59,11 @@ static enum rule rule_at(const struct place *at, enum manifest_merge how)
 	return REPLACE;
 }
 
-/* A bottle that is reached twice brings its routes once. */
-static bool is_same_line(const struct manifest_node *a, const struct manifest_node *b)
+/* A bottle that is reached twice brings its routes once; a name is in a list once. */
+static bool is_same(const struct manifest_node *a, const struct manifest_node *b)
 {
+	if (a->kind == MANIFEST_SCALAR && b->kind == MANIFEST_SCALAR)
+		return strcmp(a->text, b->text) == 0;
 	return a->line == b->line && strcmp(a->file, b->file) == 0;
 }
 
@@ -71,7 +75,7 @@ static int append(struct manifest_node *base, struct manifest_node *over)
 		bool is_known = false;
 
 		for (size_t k = 0; k < before && !is_known; k++)
-			is_known = is_same_line(base->items[k], over->items[i]);
+			is_known = is_same(base->items[k], over->items[i]);
 		if (is_known)
 			continue;
 		if (manifest_node_add(base, over->items[i]) < 0)

@@ -29,6 +29,7 @@ struct manifest_node {
 	unsigned line;    /* of the file, from 1 */
 	char *text;       /* SCALAR: UTF-8 without NUL; never NULL then */
 	bool is_quoted;
+	bool is_wider; /* see struct manifest_origin */
 	/* LIST: the items. MAP: the values, with the name and line of each one's key in it. */
 	struct manifest_node **items;
 	size_t count, room;

@@ -85,7 +85,7 @@ static int read_alone(struct resolving *s, const char *name, const struct manife
 {
 	BB_AUTO(manifest_bottle) struct manifest_bottle *alone = NULL;
 	BB_AUTO_BUF struct bb_buf text = { 0 };
-	int r = manifest_read_file(s->root, "bottles", name, &text, s->err);
+	int r = manifest_read_bottle(s->root, name, &text, s->err);
 
 	if (r < 0)
 		return refuse_named(s, from, r);
@@ -146,6 +146,25 @@ static int resolve_all(struct resolving *s, char *const *names, const struct man
 	return 0;
 }
 
+/* Parents that are no bottle together, because two of them have a route for one host, may still be
+ * one under this child: then all that it allows counts as wider. */
+static int mark_wider(const struct resolving *s, const struct manifest_node *parents,
+		      const struct manifest_bottle *alone, const struct manifest_node *tree)
+{
+	BB_AUTO(manifest_bottle) struct manifest_bottle *b = NULL;
+	struct bb_err ignored = { 0 };
+
+	if (manifest_bottle_new("parents", &b, &ignored) < 0)
+		return no_memory(s);
+	if (manifest_take_bottle(parents, b, &ignored) < 0) {
+		manifest_bottle_free(bb_take_ptr(&b));
+		if (manifest_bottle_new("parents", &b, &ignored) < 0)
+			return no_memory(s);
+	}
+	manifest_mark_wider(b, alone, tree);
+	return 0;
+}
+
 /* What name says by itself over what its parents say together. */
 static int add_parents(struct resolving *s, const struct manifest_bottle *alone,
 		       struct resolved *child)
@@ -158,6 +177,9 @@ static int add_parents(struct resolving *s, const struct manifest_bottle *alone,
 	if (r < 0)
 		return r;
 	assert(base.tree != NULL && child->tree != NULL);
+	r = mark_wider(s, base.tree, alone, child->tree);
+	if (r < 0)
+		return r;
 	manifest_node_free(manifest_node_take(child->tree, "extends"));
 	if (manifest_merge(base.tree, child->tree, MANIFEST_MERGE_CHILD) < 0)
 		return no_memory(s);
@@ -209,27 +231,22 @@ static char *joined(char *const *names)
 	return all;
 }
 
-int manifest_load_bottle(const char *root, char *const *names, struct manifest_bottle **ret,
-			 struct bb_err *err)
+static int load(const char *root, char *const *names, const struct manifest_origin *from,
+		struct manifest_bottle **ret, struct bb_err *err)
 {
 	BB_AUTO(manifest_bottle) struct manifest_bottle *b = NULL;
 	AUTO_RESOLVED struct resolved all = { 0 };
 	struct resolving s = { .root = root, .err = err };
 	BB_AUTO_FREE char *name = joined(names);
-	int r;
+	int r = name == NULL ? no_memory(&s) : manifest_bottle_new(name, &b, err);
 
+	if (r < 0)
+		return r;
 	for (size_t i = 0; names[i] != NULL; i++)
-		for (size_t k = 0; k < i; k++)
-			if (strcmp(names[i], names[k]) == 0)
-				return bb_err_set(err, BB_E_USAGE, "bottle '%s' is named twice",
-						  BB_ESCAPED(bb_view_str(names[i])));
-	r = name == NULL ? no_memory(&s) : manifest_bottle_new(name, &b, err);
-	if (r == 0) {
-		r = resolve_all(&s, names, NULL, &all);
-		b->files = s.files;
-	} else {
-		bb_strv_free(s.files);
-	}
+		if (bb_strv_push(&b->names, strdup(names[i])) < 0)
+			return no_memory(&s);
+	r = resolve_all(&s, names, from, &all);
+	b->files = s.files;
 	if (r == 0)
 		r = manifest_take_bottle(all.tree, b, err);
 	if (r < 0)
@@ -237,4 +254,25 @@ int manifest_load_bottle(const char *root, char *const *names, struct manifest_b
 	b->chain = bb_take_ptr(&all.chain);
 	*ret = bb_take_ptr(&b);
 	return 0;
+}
+
+int manifest_load_bottle(const char *root, char *const *names, struct manifest_bottle **ret,
+			 struct bb_err *err)
+{
+	for (size_t i = 0; names[i] != NULL; i++)
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(names[i], names[k]) == 0)
+				return bb_err_set(err, BB_E_USAGE, "bottle '%s' is named twice",
+						  BB_ESCAPED(bb_view_str(names[i])));
+	return load(root, names, NULL, ret, err);
+}
+
+int manifest_load_bottle_of(const char *root, const struct manifest_agent *a,
+			    struct manifest_bottle **ret, struct bb_err *err)
+{
+	char *const names[] = { a->bottle, NULL };
+	const struct manifest_origin from = { .file = a->file, .line = a->bottle_line };
+
+	assert(a->bottle != NULL);
+	return load(root, names, &from, ret, err);
 }

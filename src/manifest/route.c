@@ -11,6 +11,7 @@
 
 struct route_reading {
 	struct policy_route route; /* strings owned by this struct; policy_add() copies */
+	struct manifest_dlp dlp;
 	bool has_tls_ports, has_plain_ports;
 	unsigned place_count; /* of the places that `auth` names for the token */
 	unsigned host_line, auth_line, plain_line, matches_line;
@@ -222,6 +223,14 @@ static int take_matches(const struct manifest_reader *r, const struct manifest_n
 	return manifest_take_matches(r, value, &t->route);
 }
 
+static int take_dlp(const struct manifest_reader *r, const struct manifest_node *value,
+		    void *target)
+{
+	struct route_reading *t = target;
+
+	return manifest_take_dlp(r, value, &t->dlp);
+}
+
 #define PORTS MANIFEST_SHAPE(.items = MANIFEST_RANGE(1, 65535))
 static const struct manifest_key route_keys[] = {
 	{ "host", MANIFEST_SCALAR, take_host, "api.example.com, or *.example.com" },
@@ -233,7 +242,8 @@ static const struct manifest_key route_keys[] = {
 	{ "matches", MANIFEST_LIST, take_matches,
 	  "requests that are allowed; every one when left out",
 	  MANIFEST_LIST_OF(manifest_match_block) },
-	{ "dlp", MANIFEST_MAP, NULL, REFUSE_DLP },
+	{ "dlp", MANIFEST_MAP, take_dlp, "which detectors look at it, and what a match does",
+	  MANIFEST_BLOCK(manifest_dlp_block) },
 	{ "git", MANIFEST_MAP, NULL, "is not built yet" },
 	{ "private", MANIFEST_SCALAR, NULL,
 	  "is not built yet: private addresses are never reached" },
@@ -315,9 +325,26 @@ static int check_unique(const struct manifest_reader *r, const struct policy *p,
 	return 0;
 }
 
-static int take_route(const struct manifest_reader *r, const struct manifest_node *entry,
-		      struct policy *p)
+/* What the policy's newest route does not hold itself. */
+static int add_route_info(const struct manifest_reader *r, const struct manifest_node *entry,
+			  const struct manifest_dlp *dlp, struct manifest_bottle *b)
 {
+	size_t count = b->policy->route_count;
+	struct manifest_route *grown = b->routes;
+
+	if ((count & (count - 1)) == 0) /* 1, 2, 4, ... */
+		grown = reallocarray(b->routes, count * 2, sizeof(*grown));
+	if (grown == NULL)
+		return manifest_no_memory(r);
+	b->routes = grown;
+	grown[count - 1] = (struct manifest_route){ .at = manifest_origin_of(entry), .dlp = *dlp };
+	return 0;
+}
+
+static int take_route(const struct manifest_reader *r, const struct manifest_node *entry,
+		      struct manifest_bottle *b)
+{
+	struct policy *p = b->policy;
 	__attribute__((cleanup(reading_done))) struct route_reading t = { 0 };
 	struct bb_err inner = { 0 };
 	int result;
@@ -337,7 +364,7 @@ static int take_route(const struct manifest_reader *r, const struct manifest_nod
 	result = policy_add(p, &t.route, &inner);
 	if (result < 0)
 		return manifest_refuse(r, entry->line, "%s", inner.msg);
-	return 0;
+	return add_route_info(r, entry, &t.dlp, b);
 }
 
 int manifest_take_routes(const struct manifest_reader *r, const struct manifest_node *list,
@@ -350,10 +377,13 @@ int manifest_take_routes(const struct manifest_reader *r, const struct manifest_
 				       LIMIT_ROUTES);
 	for (size_t i = 0; i < list->count; i++) {
 		const struct manifest_reader at = manifest_reader_at(r, list->items[i]);
-		int result = take_route(&at, list->items[i], b->policy);
+		size_t k = b->policy->route_count;
+		int result = take_route(&at, list->items[i], b);
 
 		if (result < 0)
 			return result;
+		for (; k < b->policy->route_count; k++)
+			b->routes[k].entry = i;
 	}
 	return 0;
 }

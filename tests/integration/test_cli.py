@@ -268,7 +268,7 @@ def test_list_and_info_agree_with_what_runs():
         assert cli.run("list", "-q", "active").stdout == rows[0]["id"] + "\n"
         assert "alive" in cli.run("info", rows[0]["id"]).stdout
         agents = json.loads(cli.run("list", "available", "--json").stdout)
-        assert agents == [{"agent": "t", "bottle": "t", "error": None}]
+        assert agents == [{"agent": "t", "bottle": "t", "file": "agents/t.md", "error": None}]
 
 
 def test_a_broken_manifest_is_named_and_hides_nothing():

@@ -290,7 +290,7 @@ BAD = {
         "egress: {routes: [{host: a.example, matches: [{paths: [{type: glob, value: /v1}]}]}]}\n",
         "egress: {routes: [{host: a.example, matches: [{verbs: [GET]}]}]}\n",
         "egress: {log: 9}\n", "egress: {allowlist: [a.example]}\n", "resources: {cpus: 0}\n", "resources: {memory: lots}\n",
-        "resources: {time: 8 hours}\n", "pipelock: {}\n", "supervise: true\n", "git: {}\n",
+        "resources: {time: 8 hours}\n", "pipelock: {}\n", "supervise: ask\n", "git: {}\n",
     ],
     "agent": ["bottles: dev\n", "bottle: [dev]\n", "bottle: Dev\n", "env: {A: b}\n", "egress: {}\n"],
 }

@@ -33,10 +33,6 @@ static void agent_refuses_by_name(void **state)
 	} cases[] = {
 		{ "---\nbotle: dev\n---\n",
 		  "unknown key 'botle' in an agent; did you mean 'bottle'?" },
-		{ "---\nskills: [a]\n---\n",
-		  "'skills' is not built yet; write what the agent needs into its prompt" },
-		{ "---\ngit-gate: {user: {name: x}}\n---\n",
-		  "'git-gate' is not built yet; this agent has no git remote" },
 		{ "---\negress: {routes: []}\n---\n",
 		  "'egress' belongs into the bottle, not into the agent" },
 		{ "---\nrepos: {}\n---\n",
@@ -110,8 +106,9 @@ static void load_names_what_is_wrong_with_a_file(void **state)
 		{ "linked", "is a symbolic link; a manifest is a file of its own" },
 		{ "open", "can be written by everybody; run: chmod o-w" },
 		{ "dir", "is not a regular file" },
-		{ "large", "is larger than 256 KiB" },
+		{ "large", "is larger than 1024 KiB" },
 	};
+	const struct manifest_places places = { .home = h->root };
 	BB_AUTO_FREE char *large = malloc(LIMIT_MANIFEST_FILE + 2);
 
 	memset(large, 'x', LIMIT_MANIFEST_FILE + 1);
@@ -125,7 +122,7 @@ static void load_names_what_is_wrong_with_a_file(void **state)
 		struct manifest_agent *a = NULL;
 		struct bb_err err = { 0 };
 
-		assert_error(manifest_load_agent(h->root, cases[i].name, &a, &err), BB_E_USAGE,
+		assert_error(manifest_load_agent(&places, cases[i].name, &a, &err), BB_E_USAGE,
 			     err);
 		if (strstr(err.msg, cases[i].want) == NULL)
 			fail_msg("'%s' does not say '%s'", err.msg, cases[i].want);

@@ -25,7 +25,7 @@ static const struct {
 	{ B("image:\n"), "2: 'image' has no value" },
 	{ B("image: ~\n"), "2: 'image' has no value" },
 	{ B("? [a]\n: b\n"), "2: a key must be a plain word" },
-	/* keys of the original that are not built */
+	/* extends */
 	{ B("extends: b\n"), "2: 'extends' names this bottle itself" },
 	{ B("extends: [a, b]\n"), "2: 'extends' names this bottle itself" },
 	{ B("extends: [a, a]\n"), "2: 'extends' names 'a' twice" },
@@ -35,17 +35,9 @@ static const struct {
 	{ B("extends: ../a\n"),
 	  "2: 'extends': '../a' is not the name of a bottle; names are like 'my-bottle2'" },
 	{ B("extends:\n"), "2: 'extends' has no value" },
-	{ B("git-gate: {}\n"), "2: 'git-gate' is not built yet; this bottle has no git remote" },
-	{ B("git: {}\n"), "2: 'git' is an old key; it became 'git-gate', which is not built yet" },
-	{ B("supervise: true\n"),
-	  "2: 'supervise' is not a key: approvals are not optional once built" },
 	{ B("agent_provider: {template: claude, dockerfile: ./Dockerfile}\n"),
 	  "2: 'dockerfile' is refused: images are built by 'bot-bottle image build', not from "
 	  "Dockerfiles; use 'image'" },
-	{ B("agent_provider: {template: codex, forward_host_credentials: true}\n"),
-	  "2: 'forward_host_credentials' belongs to the codex provider, which is not built yet" },
-	{ B("egress:\n  routes:\n    - host: a.example\n      dlp: {}\n"),
-	  "5: 'dlp' is not built yet: bytes to allowed hosts are not scanned by this version" },
 	{ B("egress:\n  routes:\n    - host: a.example\n      role: x\n"),
 	  "5: 'role' is reserved and takes no value" },
 	{ B("egress:\n  routes:\n    - host: a.example\n      private: true\n"),
@@ -55,8 +47,6 @@ static const struct {
 				    "at every level" },
 	{ B("egress:\n  log: 3\n"), "3: 'log' is 3; it must be between 0 and 2" },
 	{ B("egress:\n  log: full\n"), "3: 'log' must be a whole number, not full" },
-	{ B("pipelock: {}\n"), "2: 'pipelock' is a key of an older format and means nothing here; "
-			       "write 'egress.routes'" },
 	/* env */
 	{ B("env:\n  1A: x\n"), "3: env: '1A' is not a variable name" },
 	{ B("env:\n  \"A\\eB\": x\n"), "3: env: 'A\\x1bB' is not a variable name" },
@@ -67,13 +57,8 @@ static const struct {
 	  "3: env 'A': ${NAME} must be the whole value, not a part of it" },
 	{ B("env:\n  A: ${}\n"), "3: env 'A': ${NAME} must be the whole value, not a part of it" },
 	{ B("env:\n  A: ${1B}\n"), "3: env 'A': '1B' is not a variable name" },
-	{ B("env:\n  A: \"?paste token\"\n"), "3: env 'A': asking for a value at the start "
-					      "(\"?prompt\") is not built yet; use ${NAME} and "
-					      "set NAME in your environment" },
 	{ B("env:\n  A: \"x\\ny\"\n"), "3: env 'A' may not span lines" },
 	/* agent_provider */
-	{ B("agent_provider: {auth_token: T}\n"),
-	  "2: agent_provider needs 'template' (claude is the one there is)" },
 	{ B("agent_provider: {template: claude, auth_token: sk-ant-1}\n"),
 	  "2: 'auth_token' is the name of a variable of your environment that holds the token, "
 	  "such as "

@@ -165,8 +165,7 @@ static const struct {
 	{ "a",
 	  { { "a", "extends: base\nagent_provider: {auth_token: T}\n" },
 	    { "base", "agent_provider: {template: claude}\n" } },
-	  "manifest 'bottles/a.md':3: agent_provider needs 'template' (claude is the one there "
-	  "is)" },
+	  "manifest 'bottles/a.md':3: agent_provider needs 'template', such as claude" },
 	{ "a a", { { "a", "" } }, "bottle 'a' is named twice" },
 	{ "nix", { { "nixx", "" } }, "there is no bottle 'nix'; did you mean 'nixx'?" },
 };
