@@ -12,6 +12,10 @@
 #include "guest.h"
 #include "sys/linux/jail_impl.h"
 
+/* In two parts: a range of a map must lie within one of the outer map, and in the namespace that an
+ * ordinary user's keeper makes 0 is one of its own. */
+#define OWN_RANGE "0 0 1\n1 1 65535\n"
+
 static int write_proc(pid_t pid, const char *name, const char *text)
 {
 	char path[64];
@@ -42,8 +46,8 @@ int ids_map(pid_t child, bool *ret_is_range, struct bb_err *err)
 	struct jail_ids ids;
 
 	*ret_is_range = true;
-	if (geteuid() == 0 && write_proc(child, "uid_map", "0 0 65536\n") == 0) {
-		if (write_proc(child, "gid_map", "0 0 65536\n") < 0)
+	if (geteuid() == 0 && write_proc(child, "uid_map", OWN_RANGE) == 0) {
+		if (write_proc(child, "gid_map", OWN_RANGE) < 0)
 			return bb_err_errno(err, "group ids of the guest");
 		return 0;
 	}
