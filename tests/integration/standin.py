@@ -144,7 +144,8 @@ class Smolvm:
         self.is_named = version not in ("0.8.0", "0.8.1")
         self.home = tempfile.mkdtemp(prefix="", dir=folder)
         self.bin = smolvm.install(os.path.join(self.home, "bin"), version=version,
-                                  image_cache=os.path.join(folder, "images"), **switches)
+                                  image_cache=os.path.join(folder, "images"),
+                                  compiled=os.path.join(folder, "compiled"), **switches)
 
     def env(self):
         return {"HOME": self.home, "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "SMOLVM_VM_UID_DROP": "off", **self.more}

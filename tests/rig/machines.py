@@ -94,7 +94,8 @@ class Machines(bottle.Home):
 
     def install(self, hook=None, **switches):
         """The stand-in with these switches from now on; what it is asked is in self.log."""
-        real = smolvm.install(self.bin + ".real", version=self.version, image_cache=self.store.unpacked, **switches)
+        real = smolvm.install(self.bin + ".real", version=self.version, image_cache=self.store.unpacked,
+                              compiled=os.path.join(self.store.folder, "compiled"), **switches)
         os.makedirs(self.bin, exist_ok=True)
         path = os.path.join(self.bin, "smolvm")
         with open(path + ".new", "w", encoding="utf-8") as f:

@@ -13,8 +13,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import urllib.error
-import urllib.request
 
 from . import runner, switches
 from .switches import Failure
@@ -116,10 +114,9 @@ class Registry:
         self.base = f"{scheme}://{first}/v2/"
 
     def get(self, path, accept=()):
-        request = urllib.request.Request(self.base + path)
-        if accept:
-            request.add_header("Accept", ", ".join(accept))
+        import urllib.request  # takes as long to import as everything else together, and few commands pull
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        request = urllib.request.Request(self.base + path, headers={"Accept": ", ".join(accept)} if accept else {})
         return opener.open(request, timeout=30)
 
     def manifest(self, reference):
@@ -155,7 +152,7 @@ def pull(ref, folder):
             with open(layers[-1], "wb") as f:
                 registry.blob(layer["digest"], f)
         return Image(json.loads(config.getvalue()).get("config"), layers, digest)
-    except (urllib.error.URLError, OSError, ValueError, KeyError) as e:
+    except (OSError, ValueError, KeyError) as e:
         raise Failure(f"failed to pull image '{ref}': {e}")
 
 
