@@ -27,7 +27,12 @@ from rig import bottle, hostroot, smolvm
 TSI, SOCKET = ("0.8.0", "0.8.1"), ("1.7.5", "1.9.3")  # the stand-in's versions, by mode
 IMAGE_ID = "b" * 40
 RECORD = {"format": 1, "name": "base", "parent": None, "kernel_version": None, "built_at": 1, "packages": []}
-HOOK = """#!/bin/sh
+# Without a hook smolvm takes the wrapper's place, as that of the real one does: it ends with whoever started it.
+PLAIN = """#!/bin/sh
+echo "$*" >> {log}
+exec {real} "$@"
+"""
+HOOKED = """#!/bin/sh
 echo "$*" >> {log}
 [ "$2" != exec ] || exec {real} "$@"
 {real} "$@"
@@ -99,8 +104,9 @@ class Machines(bottle.Home):
         os.makedirs(self.bin, exist_ok=True)
         path = os.path.join(self.bin, "smolvm")
         with open(path + ".new", "w", encoding="utf-8") as f:
-            f.write(HOOK.format(log=shlex.quote(self.log), real=os.path.join(real, "smolvm"), hook=hook or ":",
-                                db=os.path.join(self.data, "smolvm/server/smolvm.db")))
+            f.write((HOOKED if hook else PLAIN).format(
+                log=shlex.quote(self.log), real=os.path.join(real, "smolvm"), hook=hook,
+                db=os.path.join(self.data, "smolvm/server/smolvm.db")))
         os.chmod(path + ".new", 0o755)
         os.rename(path + ".new", path)
 
