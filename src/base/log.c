@@ -27,19 +27,15 @@ void bb_log_init(const char *program)
 			log_level = (enum bb_log_level)i;
 }
 
-void bb_log(enum bb_log_level level, const char *fmt, ...)
+/* level NULL: none is said. */
+static void write_line(const char *level, const char *fmt, va_list ap)
 {
 	char line[2048];
 	int saved = errno;
-	va_list ap;
-	int n, m;
+	int n = snprintf(line, sizeof(line) - 1, "%s: %s%s", log_program,
+			 level == NULL ? "" : level, level == NULL ? "" : ": ");
+	int m = vsnprintf(line + n, sizeof(line) - 1 - (size_t)n, fmt, ap);
 
-	if (level > log_level)
-		return;
-	n = snprintf(line, sizeof(line) - 1, "%s: %s: ", log_program, level_names[level]);
-	va_start(ap, fmt);
-	m = vsnprintf(line + n, sizeof(line) - 1 - (size_t)n, fmt, ap);
-	va_end(ap);
 	if (m > 0)
 		n += m;
 	if ((size_t)n > sizeof(line) - 2)
@@ -49,4 +45,24 @@ void bb_log(enum bb_log_level level, const char *fmt, ...)
 		/* standard error is gone: there is nobody left to tell */
 	}
 	errno = saved;
+}
+
+void bb_log(enum bb_log_level level, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (level > log_level)
+		return;
+	va_start(ap, fmt);
+	write_line(level_names[level], fmt, ap);
+	va_end(ap);
+}
+
+void bb_log_show(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	write_line(NULL, fmt, ap);
+	va_end(ap);
 }

@@ -18,6 +18,9 @@ enum bb_log_level {
 void bb_log_init(const char *program);
 void bb_log(enum bb_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* What the operator asked to see, whatever the level: "program: text". */
+void bb_log_show(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 #define bb_error(...) bb_log(BB_LOG_ERROR, __VA_ARGS__)
 #define bb_warn(...)  bb_log(BB_LOG_WARN, __VA_ARGS__)
 #define bb_info(...)  bb_log(BB_LOG_INFO, __VA_ARGS__)

@@ -24,6 +24,14 @@ static inline int bb_hex_digit(uint8_t c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* The byte that two hexadecimal digits make, or -1. */
+static inline int bb_hex_byte(const uint8_t *two)
+{
+	int high = bb_hex_digit(two[0]), low = bb_hex_digit(two[1]);
+
+	return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
 /* False when a*b overflows. */
 static inline bool bb_mul_size(size_t a, size_t b, size_t *ret)
 {

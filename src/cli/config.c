@@ -271,6 +271,7 @@ static int merge_policy(struct cli_config *c, struct bb_err *err)
 	c->policy = policy_new();
 	if (c->policy == NULL)
 		return no_memory(err);
+	c->policy->log = c->bottle->log;
 	for (size_t i = 0; r == 0 && i < c->plan->route_count; i++)
 		r = policy_add(c->policy, &c->plan->routes[i], err);
 	for (size_t i = 0; r == 0 && i < from->route_count; i++) {

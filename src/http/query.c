@@ -30,10 +30,8 @@ static struct bb_view name_of(struct bb_view pair, uint8_t dst[NAME_MAX_BYTES])
 	for (size_t i = 0; i < pair.n && n < NAME_MAX_BYTES && pair.p[i] != '='; i++) {
 		uint8_t c = pair.p[i] == '+' ? ' ' : pair.p[i];
 
-		if (c == '%' && i + 2 < pair.n && bb_hex_digit(pair.p[i + 1]) >= 0 &&
-		    bb_hex_digit(pair.p[i + 2]) >= 0) {
-			c = (uint8_t)(bb_hex_digit(pair.p[i + 1]) << 4 |
-				      bb_hex_digit(pair.p[i + 2]));
+		if (c == '%' && i + 2 < pair.n && bb_hex_byte(pair.p + i + 1) >= 0) {
+			c = (uint8_t)bb_hex_byte(pair.p + i + 1);
 			i += 2;
 		}
 		if (c == '[')

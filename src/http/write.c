@@ -75,12 +75,19 @@ const char *http_reason(unsigned status)
 		unsigned status;
 		const char *text;
 	} table[] = {
-		{ 100, "Continue" },           { 200, "OK" },
-		{ 400, "Bad Request" },        { 403, "Forbidden" },
-		{ 405, "Method Not Allowed" }, { 408, "Request Timeout" },
-		{ 413, "Content Too Large" },  { 421, "Misdirected Request" },
-		{ 426, "Upgrade Required" },   { 431, "Request Header Fields Too Large" },
-		{ 502, "Bad Gateway" },        { 503, "Service Unavailable" },
+		{ 100, "Continue" },
+		{ 200, "OK" },
+		{ 400, "Bad Request" },
+		{ 403, "Forbidden" },
+		{ 405, "Method Not Allowed" },
+		{ 408, "Request Timeout" },
+		{ 413, "Content Too Large" },
+		{ 421, "Misdirected Request" },
+		{ 426, "Upgrade Required" },
+		{ 429, "Too Many Requests" },
+		{ 431, "Request Header Fields Too Large" },
+		{ 502, "Bad Gateway" },
+		{ 503, "Service Unavailable" },
 		{ 504, "Gateway Timeout" },
 	};
 

@@ -137,7 +137,7 @@ struct manifest_bottle {
 	struct manifest_git git;
 	struct policy *policy;
 	struct manifest_route *routes; /* one for each of policy's */
-	uint32_t log;                  /* egress.log: 0 or 1 */
+	uint32_t log;                  /* egress.log: 0 to 2 */
 	struct manifest_origin log_at;
 	struct manifest_workspace workspace;
 	struct manifest_resources resources;

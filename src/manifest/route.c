@@ -14,7 +14,7 @@ struct route_reading {
 	struct manifest_dlp dlp;
 	bool has_tls_ports, has_plain_ports;
 	unsigned place_count; /* of the places that `auth` names for the token */
-	unsigned host_line, auth_line, plain_line, matches_line;
+	unsigned host_line, auth_line, plain_line, matches_line, private_line;
 };
 
 static void reading_done(struct route_reading *t)
@@ -231,6 +231,84 @@ static int take_dlp(const struct manifest_reader *r, const struct manifest_node 
 	return manifest_take_dlp(r, value, &t->dlp);
 }
 
+static int take_fetch(const struct manifest_reader *r, const struct manifest_node *value,
+		      void *target)
+{
+	struct route_reading *t = target;
+
+	return manifest_take_bool(r, value, &t->route.may_git_fetch);
+}
+
+static const struct manifest_key git_keys[] = {
+	{ "fetch", MANIFEST_SCALAR, take_fetch, "may the agent clone and fetch? It never pushes",
+	  MANIFEST_WORDS("true", "false") },
+};
+static const struct manifest_block git_block = { "git", git_keys, BB_ARRAY_LEN(git_keys), NULL };
+
+static int take_git(const struct manifest_reader *r, const struct manifest_node *value,
+		    void *target)
+{
+	return manifest_take_block(r, &git_block, value, target);
+}
+
+static int take_private(const struct manifest_reader *r, const struct manifest_node *value,
+			void *target)
+{
+	static const char *const words[POLICY_NUM_PRIVATES] = {
+		[POLICY_PRIVATE_NONE] = "false",
+		[POLICY_PRIVATE_NETWORKS] = "true",
+		[POLICY_PRIVATE_LOOPBACK] = "loopback",
+	};
+	struct route_reading *t = target;
+	int word = bb_table_index(words, BB_ARRAY_LEN(words), bb_view_str(value->text));
+
+	t->private_line = value->key_line;
+	if (word < 0)
+		return manifest_refuse(r, value->line,
+				       "'private' must be true, false or loopback, not %s",
+				       BB_ESCAPED(bb_view_str(value->text)));
+	t->route.private = (enum policy_private)word;
+	return 0;
+}
+
+static int take_rate_requests(const struct manifest_reader *r, const struct manifest_node *value,
+			      void *target)
+{
+	struct route_reading *t = target;
+	uint64_t n = 0;
+	int result = manifest_take_number(r, value, 1, 1000000, &n);
+
+	t->route.rate.requests = (uint32_t)n;
+	return result;
+}
+
+static int take_rate_bytes(const struct manifest_reader *r, const struct manifest_node *value,
+			   void *target)
+{
+	struct route_reading *t = target;
+
+	return manifest_take_size(r, value, 1, 1ull << 50, &t->route.rate.bytes_out);
+}
+
+static const struct manifest_key rate_keys[] = {
+	{ "requests", MANIFEST_SCALAR, take_rate_requests, "requests in any 60 minutes",
+	  MANIFEST_RANGE(1, 1000000) },
+	{ "bytes_out", MANIFEST_SCALAR, take_rate_bytes,
+	  "bytes of requests in any 60 minutes, such as 10M",
+	  MANIFEST_PATTERN(MANIFEST_SIZE_PATTERN) },
+};
+static const struct manifest_block rate_block = { "rate", rate_keys, BB_ARRAY_LEN(rate_keys),
+						  NULL };
+
+static int take_rate(const struct manifest_reader *r, const struct manifest_node *value,
+		     void *target)
+{
+	if (value->count == 0)
+		return manifest_refuse(r, value->key_line,
+				       "rate needs 'requests', 'bytes_out' or both");
+	return manifest_take_block(r, &rate_block, value, target);
+}
+
 #define PORTS MANIFEST_SHAPE(.items = MANIFEST_RANGE(1, 65535))
 static const struct manifest_key route_keys[] = {
 	{ "host", MANIFEST_SCALAR, take_host, "api.example.com, or *.example.com" },
@@ -244,9 +322,11 @@ static const struct manifest_key route_keys[] = {
 	  MANIFEST_LIST_OF(manifest_match_block) },
 	{ "dlp", MANIFEST_MAP, take_dlp, "which detectors look at it, and what a match does",
 	  MANIFEST_BLOCK(manifest_dlp_block) },
-	{ "git", MANIFEST_MAP, NULL, "is not built yet" },
-	{ "private", MANIFEST_SCALAR, NULL,
-	  "is not built yet: private addresses are never reached" },
+	{ "git", MANIFEST_MAP, take_git, "git over HTTPS", MANIFEST_BLOCK(git_block) },
+	{ "private", MANIFEST_SCALAR, take_private,
+	  "true: the host may have a private address; loopback: it is this machine",
+	  MANIFEST_WORDS("true", "false", "loopback") },
+	{ "rate", MANIFEST_MAP, take_rate, "limits of an hour", MANIFEST_BLOCK(rate_block) },
 	{ "preset", MANIFEST_SCALAR, NULL, "is not built yet; write the hosts out" },
 	{ "role", MANIFEST_SCALAR, NULL, "is reserved and takes no value" },
 	{ "path_allowlist", MANIFEST_LIST, NULL, "is an old key; it became 'matches'" },
@@ -299,6 +379,13 @@ static int check_route(const struct manifest_reader *r, const struct manifest_no
 				return manifest_refuse(r, t->plain_line,
 						       "port %u is in 'ports' and in 'plain_ports'",
 						       (unsigned)route->tls_ports[i]);
+	if (route->private != POLICY_PRIVATE_NONE && route->is_wildcard)
+		return manifest_refuse(r, t->private_line,
+				       "'private' needs one exact host, not '*.%s'", route->host);
+	if (route->private != POLICY_PRIVATE_NONE && !t->has_tls_ports && !t->has_plain_ports)
+		return manifest_refuse(r, t->private_line,
+				       "'private' needs its ports written out, under 'ports' or "
+				       "'plain_ports'");
 	for (size_t i = 0; i < route->match_count; i++) {
 		int result = check_judged(r, t, &route->matches[i]);
 

@@ -130,6 +130,20 @@ static bool covers_matches(const struct policy_route *wide, const struct policy_
 	return r->match_count > 0;
 }
 
+/* 0: no limit. */
+static bool is_most(uint64_t limit, uint64_t of)
+{
+	return of == 0 || (limit != 0 && limit <= of);
+}
+
+static bool covers_limits(const struct policy_route *wide, const struct policy_route *r)
+{
+	return (r->private == POLICY_PRIVATE_NONE || r->private == wide->private) &&
+	       (!r->may_git_fetch || wide->may_git_fetch) &&
+	       is_most(r->rate.requests, wide->rate.requests) &&
+	       is_most(r->rate.bytes_out, wide->rate.bytes_out);
+}
+
 static bool covers(const struct manifest_bottle *parent, size_t k, const struct policy_route *r,
 		   const struct manifest_dlp *dlp)
 {
@@ -140,7 +154,7 @@ static bool covers(const struct manifest_bottle *parent, size_t k, const struct 
 	       has_ports(wide->plain_ports, wide->plain_port_count, r->plain_ports,
 			 r->plain_port_count) &&
 	       (r->auth == POLICY_AUTH_NONE || has_same_auth(wide, r)) && covers_matches(wide, r) &&
-	       is_strict_as(dlp, &parent->routes[k].dlp);
+	       covers_limits(wide, r) && is_strict_as(dlp, &parent->routes[k].dlp);
 }
 
 static bool is_new_route(const struct manifest_bottle *parent, const struct policy_route *r,

@@ -13,12 +13,13 @@
 #include "base/text.h"
 #include "base/tlv.h"
 
-#define POLICY_VERSION   2
+#define POLICY_VERSION   3
 #define POLICY_ROUTE_MAX 65536 /* bytes of one encoded route, and of one of its alternatives */
 
 enum policy_tag {
 	POLICY_TAG_VERSION = 1,
 	POLICY_TAG_ROUTE = 2,
+	POLICY_TAG_LOG = 3,
 };
 
 enum route_tag {
@@ -33,6 +34,10 @@ enum route_tag {
 	ROUTE_TAG_MATCH = 9,
 	ROUTE_TAG_AUTH_QUERY = 10,
 	ROUTE_TAG_AUTH_USER = 11,
+	ROUTE_TAG_PRIVATE = 12,
+	ROUTE_TAG_GIT_FETCH = 13,
+	ROUTE_TAG_RATE_REQUESTS = 14,
+	ROUTE_TAG_RATE_BYTES = 15,
 };
 
 enum match_tag {
@@ -126,6 +131,14 @@ static int put_route(struct bb_buf *out, const struct policy_route *route)
 	if (r == 0)
 		r = put_str(&b, ROUTE_TAG_AUTH_USER, route->auth_user);
 	if (r == 0)
+		r = bb_tlv_put_u32(&b, ROUTE_TAG_PRIVATE, (uint32_t)route->private);
+	if (r == 0)
+		r = bb_tlv_put_u32(&b, ROUTE_TAG_GIT_FETCH, route->may_git_fetch);
+	if (r == 0)
+		r = bb_tlv_put_u32(&b, ROUTE_TAG_RATE_REQUESTS, route->rate.requests);
+	if (r == 0)
+		r = bb_tlv_put_u64(&b, ROUTE_TAG_RATE_BYTES, route->rate.bytes_out);
+	if (r == 0)
 		r = put_str(&b, ROUTE_TAG_TOKEN_REF, route->token_ref);
 	if (r == 0)
 		r = put_str(&b, ROUTE_TAG_ORIGIN, route->origin);
@@ -138,6 +151,8 @@ int policy_encode(const struct policy *p, struct bb_buf *out)
 {
 	int r = bb_tlv_put_u32(out, POLICY_TAG_VERSION, POLICY_VERSION);
 
+	if (r == 0)
+		r = bb_tlv_put_u32(out, POLICY_TAG_LOG, p->log);
 	for (size_t i = 0; r == 0 && i < p->route_count; i++)
 		r = put_route(out, &p->routes[i]);
 	return r;
@@ -260,7 +275,7 @@ static int read_route(struct policy *p, struct bb_view body, struct bb_err *err)
 	__attribute__((cleanup(policy_route_done))) struct policy_route d = { 0 };
 	struct bb_view host = { 0 }, tls = { 0 }, plain = { 0 }, header = { 0 }, parameter = { 0 },
 		       user = { 0 }, token = { 0 }, origin = { 0 }, matches[LIMIT_ROUTE_MATCHES];
-	uint32_t is_wildcard = 0, auth = 0;
+	uint32_t is_wildcard = 0, auth = 0, private = 0, may_git_fetch = 0;
 	size_t match_count = 0;
 	const struct bb_tlv_field fields[] = {
 		{ .tag = ROUTE_TAG_HOST,
@@ -290,6 +305,22 @@ static int read_route(struct policy *p, struct bb_view body, struct bb_err *err)
 		  .type = BB_TLV_STR,
 		  .max = LIMIT_MATCH_NAME,
 		  .out = &user },
+		{ .tag = ROUTE_TAG_PRIVATE,
+		  .type = BB_TLV_U32,
+		  .is_required = true,
+		  .out = &private },
+		{ .tag = ROUTE_TAG_GIT_FETCH,
+		  .type = BB_TLV_U32,
+		  .is_required = true,
+		  .out = &may_git_fetch },
+		{ .tag = ROUTE_TAG_RATE_REQUESTS,
+		  .type = BB_TLV_U32,
+		  .is_required = true,
+		  .out = &d.rate.requests },
+		{ .tag = ROUTE_TAG_RATE_BYTES,
+		  .type = BB_TLV_U64,
+		  .is_required = true,
+		  .out = &d.rate.bytes_out },
 		{ .tag = ROUTE_TAG_TOKEN_REF, .type = BB_TLV_STR, .max = 1024, .out = &token },
 		{ .tag = ROUTE_TAG_ORIGIN, .type = BB_TLV_STR, .max = 1024, .out = &origin },
 		{ .tag = ROUTE_TAG_MATCH,
@@ -305,12 +336,17 @@ static int read_route(struct policy *p, struct bb_view body, struct bb_err *err)
 		return r;
 	if (auth >= POLICY_NUM_AUTH_KINDS)
 		return bb_err_set(err, -EPROTO, "auth kind %u is unknown", auth);
+	if (private >= POLICY_NUM_PRIVATES)
+		return bb_err_set(err, -EPROTO, "private %u is unknown", private);
+	d.private = (enum policy_private) private;
 	if (take_str(&d.host, host) < 0 || take_str(&d.auth_header, header) < 0 ||
 	    take_str(&d.auth_query, parameter) < 0 || take_str(&d.auth_user, user) < 0 ||
 	    take_str(&d.token_ref, token) < 0 || take_str(&d.origin, origin) < 0)
 		return bb_err_set(err, -ENOMEM, "out of memory");
 	d.auth = (enum policy_auth_kind)auth;
 	r = take_bool(&d.is_wildcard, is_wildcard, err);
+	if (r == 0)
+		r = take_bool(&d.may_git_fetch, may_git_fetch, err);
 	if (r == 0)
 		r = take_ports(d.tls_ports, &d.tls_port_count, tls, err);
 	if (r == 0)
@@ -340,6 +376,10 @@ int policy_decode(struct bb_view in, struct policy **ret, struct bb_err *err)
 	    bb_be32(value.p) != POLICY_VERSION)
 		return bb_err_set(err, -EPROTO, "a policy does not begin with version %d",
 				  POLICY_VERSION);
+	r = bb_tlv_next(&in, &tag, &value);
+	if (r != 1 || tag != POLICY_TAG_LOG || value.n != 4 || bb_be32(value.p) > 2)
+		return bb_err_set(err, -EPROTO, "a policy has no log level behind its version");
+	p->log = bb_be32(value.p);
 	while ((r = bb_tlv_next(&in, &tag, &value)) == 1) {
 		if (tag != POLICY_TAG_ROUTE)
 			return bb_err_set(err, -EPROTO, "a policy has an unknown field %u", tag);

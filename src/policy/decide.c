@@ -40,6 +40,13 @@ static const struct policy_route *find_route(const struct policy *p, const char 
 	return best;
 }
 
+enum policy_private policy_private_of(const struct policy *p, const char *host)
+{
+	const struct policy_route *r = find_route(p, host);
+
+	return r == NULL ? POLICY_PRIVATE_NONE : r->private;
+}
+
 static bool has_port(const uint16_t *ports, size_t count, uint16_t port)
 {
 	for (size_t i = 0; i < count; i++)
@@ -97,6 +104,10 @@ static const struct {
 					"does not allow this request with these headers" },
 	[POLICY_QUERY_NOT_ALLOWED] = { "query_not_allowed",
 				       "does not allow this request with this query" },
+	[POLICY_GIT_PUSH_REFUSED] = { "git_push_refused",
+				      "takes no git push over HTTPS (nor LFS) from a bottle" },
+	[POLICY_GIT_FETCH_NOT_ALLOWED] = { "git_fetch_not_allowed",
+					   "does not allow git over HTTPS" },
 	[POLICY_PATH_INVALID] = { "path_invalid", "got a path that is not in a valid form" },
 };
 

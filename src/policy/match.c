@@ -195,6 +195,16 @@ enum policy_reason policy_decide_request(const struct policy_route *route,
 
 	if (q->path.n == 0 || q->path.p[0] != '/')
 		return POLICY_PATH_INVALID;
+	switch (policy_git_of(q)) {
+	case POLICY_GIT_PUSH:
+		return POLICY_GIT_PUSH_REFUSED;
+	case POLICY_GIT_FETCH:
+		if (!route->may_git_fetch)
+			return POLICY_GIT_FETCH_NOT_ALLOWED;
+		break;
+	case POLICY_GIT_NONE:
+		break;
+	}
 	if (route->match_count == 0)
 		return POLICY_ALLOWED;
 	for (size_t i = 0; i < route->match_count; i++) {

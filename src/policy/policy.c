@@ -153,6 +153,17 @@ static int check_auth(const struct policy_route *r, struct bb_err *err)
 	return 0;
 }
 
+static int check_private(const struct policy_route *r, struct bb_err *err)
+{
+	if ((unsigned)r->private >= POLICY_NUM_PRIVATES)
+		return bb_err_set(err, -EINVAL, "host '%s': private %u is unknown", r->host,
+				  (unsigned)r->private);
+	if (r->private != POLICY_PRIVATE_NONE && r->is_wildcard)
+		return bb_err_set(err, -EINVAL,
+				  "host '*.%s': private addresses need one exact host", r->host);
+	return 0;
+}
+
 static int check_route(const struct policy *p, const struct policy_route *r, struct bb_err *err)
 {
 	int result;
@@ -174,6 +185,8 @@ static int check_route(const struct policy *p, const struct policy_route *r, str
 					  p->routes[i].origin == NULL ? "" : p->routes[i].origin);
 	result = check_ports(r, err);
 	if (result == 0)
+		result = check_private(r, err);
+	if (result == 0)
 		result = check_auth(r, err);
 	if (result == 0)
 		result = policy_check_matches(r, err);
@@ -193,6 +206,9 @@ static int copy_route(struct policy_route *dst, const struct policy_route *src, 
 {
 	dst->is_wildcard = src->is_wildcard;
 	dst->auth = src->auth;
+	dst->private = src->private;
+	dst->may_git_fetch = src->may_git_fetch;
+	dst->rate = src->rate;
 	memcpy(dst->tls_ports, src->tls_ports, sizeof(dst->tls_ports));
 	dst->tls_port_count = src->tls_port_count;
 	memcpy(dst->plain_ports, src->plain_ports, sizeof(dst->plain_ports));

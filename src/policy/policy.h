@@ -62,6 +62,21 @@ struct policy_match {
 	struct policy_values paths, headers, query;
 };
 
+/* Which special-purpose addresses a host may have. Never: link-local, metadata, unspecified,
+ * multicast, and on loopback any address but 127.0.0.1 and ::1 (bot-bottle listens on others). */
+enum policy_private {
+	POLICY_PRIVATE_NONE,
+	POLICY_PRIVATE_NETWORKS, /* RFC 1918, unique local, 100.64/10 */
+	POLICY_PRIVATE_LOOPBACK,
+};
+#define POLICY_NUM_PRIVATES 3
+
+/* In an hour; 0: no limit. */
+struct policy_rate {
+	uint32_t requests;
+	uint64_t bytes_out; /* heads and bodies of requests */
+};
+
 struct policy_route {
 	char *host;       /* lower case LDH; for a wildcard the suffix without "*." */
 	bool is_wildcard; /* "*.suffix": one or more labels before it, never the suffix itself */
@@ -75,6 +90,9 @@ struct policy_route {
 	char *auth_query;  /* POLICY_AUTH_QUERY: name of the parameter */
 	char *auth_user;   /* POLICY_AUTH_BASIC; NULL: the secret is "user:password" */
 	char *token_ref;   /* name of the host variable; egress looks its secret up by it */
+	enum policy_private private; /* of an exact host */
+	bool may_git_fetch;          /* git's fetches over HTTPS; its pushes never pass */
+	struct policy_rate rate;     /* of all requests that the route lets pass */
 	struct policy_match *matches;
 	size_t match_count;
 	char *origin; /* "file:line" or "provider claude": for people */
@@ -83,6 +101,7 @@ struct policy_route {
 struct policy {
 	struct policy_route *routes;
 	size_t route_count;
+	uint32_t log;       /* egress.log: 0, 1 refusals, 2 requests and responses too */
 	size_t regex_bytes; /* of all routes: LIMIT_POLICY_REGEXES */
 };
 
@@ -98,8 +117,10 @@ enum policy_reason {
 	POLICY_PATH_INVALID,
 	POLICY_HEADER_NOT_ALLOWED,
 	POLICY_QUERY_NOT_ALLOWED,
+	POLICY_GIT_PUSH_REFUSED,
+	POLICY_GIT_FETCH_NOT_ALLOWED,
 };
-#define POLICY_NUM_REASONS 11
+#define POLICY_NUM_REASONS 13
 
 struct policy *policy_new(void);
 void policy_free(struct policy *p);
@@ -139,6 +160,8 @@ enum policy_reason policy_decide_host(const struct policy *p, const char *host, 
 				      bool is_tls, const struct policy_route **ret_route);
 /* May this (host, port) be dialled at all? For the dialler. */
 bool policy_may_dial(const struct policy *p, const char *host, uint16_t port);
+/* Which special-purpose addresses may it have? */
+enum policy_private policy_private_of(const struct policy *p, const char *host);
 
 /* A request as it will be sent. */
 struct policy_request {
@@ -148,6 +171,13 @@ struct policy_request {
 	const struct bb_field *headers;
 	size_t header_count;
 };
+/* Is it git over HTTPS? */
+enum policy_git {
+	POLICY_GIT_NONE,
+	POLICY_GIT_FETCH,
+	POLICY_GIT_PUSH,
+};
+enum policy_git policy_git_of(const struct policy_request *q);
 /* The verdict on a request. The reason of a refusal is that of the alternative that came furthest,
  * in the order path, method, headers, query. */
 enum policy_reason policy_decide_request(const struct policy_route *route,

@@ -177,6 +177,29 @@ static int put_auth(struct bb_buf *out, unsigned indent, const struct policy_rou
 	return result < 0 ? result : bb_buf_append_str(out, "}\n");
 }
 
+static int put_rest(struct bb_buf *out, unsigned indent, const struct policy_route *r)
+{
+	const struct policy_rate *rate = &r->rate;
+	int result = 0;
+
+	if (r->private != POLICY_PRIVATE_NONE)
+		result = bb_buf_printf(out, "%*sprivate: %s\n", (int)indent, "",
+				       r->private == POLICY_PRIVATE_LOOPBACK ? "loopback" : "true");
+	if (result == 0 && r->may_git_fetch)
+		result = bb_buf_printf(out, "%*sgit: {fetch: true}\n", (int)indent, "");
+	if (result == 0 && rate->requests > 0 && rate->bytes_out > 0)
+		result = bb_buf_printf(out, "%*srate: {requests: %u, bytes_out: %llu}\n",
+				       (int)indent, "", rate->requests,
+				       (unsigned long long)rate->bytes_out);
+	else if (result == 0 && rate->requests > 0)
+		result = bb_buf_printf(out, "%*srate: {requests: %u}\n", (int)indent, "",
+				       rate->requests);
+	else if (result == 0 && rate->bytes_out > 0)
+		result = bb_buf_printf(out, "%*srate: {bytes_out: %llu}\n", (int)indent, "",
+				       (unsigned long long)rate->bytes_out);
+	return result;
+}
+
 int policy_put_yaml(const struct policy_route *r, unsigned indent, struct bb_buf *out)
 {
 	int result = bb_buf_printf(out, r->is_wildcard ? "%*s- host: \"*.%s\"" : "%*s- host: %s",
@@ -193,5 +216,7 @@ int policy_put_yaml(const struct policy_route *r, unsigned indent, struct bb_buf
 		result = put_ports(out, indent, "plain_ports", r->plain_ports, r->plain_port_count);
 	if (result == 0)
 		result = put_auth(out, indent, r);
+	if (result == 0)
+		result = put_rest(out, indent, r);
 	return result < 0 ? result : policy_put_matches(r, indent, out);
 }

@@ -40,7 +40,7 @@ static void check_bottle(const struct manifest_bottle *b)
 		       (r->plain_port_count == 0 && r->token_ref != NULL));
 		assert((r->auth == POLICY_AUTH_HEADER) == (r->auth_header != NULL));
 	}
-	assert(b->log <= 1 && b->resources.cpus <= 64);
+	assert(b->log <= 2 && b->resources.cpus <= 64);
 }
 
 /* Escapes make a text longer: to six times, a character of the file at most. */

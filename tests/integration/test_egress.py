@@ -4,6 +4,7 @@ import base64
 import contextlib
 import gzip
 import os
+import re
 import ssl
 import struct
 import subprocess
@@ -591,6 +592,99 @@ def test_the_placeholder_of_a_query_credential_is_replaced():
                 mark = rig.events.mark()
                 assert bundle.https("allowed.test", f"/f?{query}").status == 200
                 assert rig.events.all("http", since=mark)[0]["target"] == f"/f{want}{secret}", query
+
+
+def test_git_fetches_where_a_route_says_so_and_pushes_nowhere():
+    pushes = ("/a/b.git/info/refs?service=git-receive-pack", "/a/b.git/git-receive-pack", "/a/b.git%2fgit-receive-pack",
+              "/a/b.git//git-receive-pack", "/a/b.git/git-receive-pack;x=1", "/a/b.git/%67it-receive-pack",
+              "/a/b.git/info/refs?service=git%2Dreceive-pack", "/a/b.git/info/lfs/objects/batch")
+    fetches = ("/a/b.git/info/refs?service=git-upload-pack", "/a/b.git/git-upload-pack", "/a/b.git/info/refs")
+    with Rig() as rig, Bundle([route("allowed.test"), route("other.test", git_fetch=True)]) as bundle:
+        for path in (1, 2):
+            mark = rig.events.mark()
+            for target in pushes:
+                for host in ("allowed.test", "other.test"):
+                    answer = bundle.https(host, target, "POST", path=path)
+                    assert answer.status == 403 and "git push" in answer.text, (target, answer)
+                    assert bundle.records()[-1]["reason"] == "git_push_refused"
+            for target in fetches:
+                answer = bundle.https("allowed.test", target, path=path)
+                assert answer.status == 403 and "git: {fetch: true}" in answer.text, (target, answer)
+                assert bundle.records()[-1]["reason"] == "git_fetch_not_allowed"
+            assert rig.silence(mark) == []
+            for target in fetches:
+                assert bundle.https("other.test", target, path=path).json["target"] == target  # the twin
+    with Rig() as rig, Bundle([route("allowed.test")], egress="bot-bottle-egress-lax") as bundle:  # the control
+        for target in pushes + fetches:
+            assert bundle.https("allowed.test", target, "POST").status == 200
+        assert len(rig.events.all("http")) == len(pushes + fetches)
+
+
+def test_a_rate_holds_for_requests_and_for_bytes():
+    with Rig() as rig:
+        rates = [route("allowed.test", requests=3), route("other.test", bytes_out=20000), route("a.wild.test")]
+        with Bundle(rates) as bundle:
+            for path, want in ((2, 200), (1, 200), (2, 200), (1, 429), (2, 429)):
+                answer = bundle.https("allowed.test", path=path)
+                assert answer.status == want, answer
+            assert "3 requests an hour" in answer.text and 3000 < int(answer.headers["retry-after"]) <= 3660, answer
+            assert bundle.records()[-1]["reason"] == "rate_limited"
+            assert len(rig.events.all("http", host="allowed.test")) == 3
+            assert bundle.https("other.test", "/", "POST", body=b"x" * 10000).status == 200
+            assert bundle.https("other.test", "/", "POST", body=b"x" * 10000).status == 429  # announced: nothing leaves
+            assert len(rig.events.all("http", host="other.test")) == 1
+            with bundle.tls("other.test") as s:  # not announced: cut off where it passes the limit
+                s.sendall(head("POST", "/", host="other.test", extra="Transfer-Encoding: chunked\r\n"))
+                try:
+                    for _ in range(40):
+                        s.sendall(b"3e8\r\n" + b"y" * 1000 + b"\r\n")
+                    s.sendall(b"0\r\n\r\n")
+                    assert AnswerReader(s).answer().status == 429
+                except OSError:
+                    pass
+            assert len(rig.events.all("http", host="other.test")) == 1  # it never became a whole request
+            for _ in range(5):
+                assert bundle.https("a.wild.test").status == 200  # the twin
+
+
+def test_private_addresses_are_reached_only_by_a_route_that_says_so():
+    hosts = {"private.test": 1, "ula.test": 1, "cgn.test": 1, "loop4.test": 2, "loop6.test": 2}
+    never = ("linklocal.test", "mapped.test", "zero.test", "multicast.test", "meta6.test", "meta4.test", "loop16.test")
+    with Rig() as rig:
+        rig.zone.update({"meta6.test": ["fd00:ec2::254"], "meta4.test": ["100.100.100.200"], "loop16.test": ["127.0.0.16"]})
+        for private in (0, 1, 2):
+            with Bundle([route(h, private=private) for h in (*hosts, *never)] + [route("allowed.test", private=private)]) as bundle:
+                for path in (1, 2):
+                    for host, needs in hosts.items():
+                        mark = rig.events.mark()
+                        answer = bundle.https(host, path=path)
+                        assert answer.status == (200 if private == needs else 403), (private, host, answer)
+                        assert bool(rig.events.all("accept", since=mark)) == (private == needs)
+                    for host in never:
+                        mark = rig.events.mark()
+                        assert bundle.https(host, path=path).status == 403, (private, host)
+                        assert rig.events.all("dns", since=mark, name=host) and not rig.events.all("accept", since=mark), host
+                assert bundle.https("allowed.test").status == 200  # the twin
+
+
+def test_log_shows_what_it_is_asked_for_and_no_secret():
+    with Rig() as rig:
+        secret = rig.secret("token")
+        for log, refusals, requests in ((0, 0, 0), (1, 1, 0), (2, 1, 1)):
+            with Bundle([route("allowed.test", token="T"), route("other.test")], {"T": secret}, log=log) as bundle:
+                assert bundle.https("evil.test", "/refused?q=QUERY").status == 403
+                assert bundle.https("allowed.test", "/passed?q=QUERY", "POST", [("X-Shown", "yes\x09tab"), ("Cookie", "s=COOKIE")],
+                                    b"BODY").status == 200
+                assert bundle.https("other.test", headers=[("Authorization", "Bearer MINEMINE"), ("X-Y", "Bearer MINEMINE")]).status == 200
+                shown = bundle.log()
+                assert len(re.findall("refused GET evil.test:443/refused: host_not_allowed", shown)) == refusals, shown
+                assert len(re.findall("allowed POST allowed.test:443/passed: allowed", shown)) == requests, shown
+                assert len(re.findall("request to allowed.test: .*X-Shown: yes", shown)) == requests, shown
+                assert len(re.findall(r"request to other.test: .*Authorization: \*\*\*, X-Y: \*\*\*", shown)) == requests, shown
+                assert len(re.findall("response of allowed.test: .*Content-Length", shown)) == requests, shown
+                for hidden in (secret, "QUERY", "COOKIE", "BODY", "MINEMINE"):
+                    assert hidden not in shown, (hidden, shown)
+                assert len(bundle.records()) == 3  # the audit holds all of them at every level
 
 
 def reflected(secret):

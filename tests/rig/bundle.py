@@ -73,8 +73,10 @@ def match(methods=(), paths=(), headers=(), query=()):
 SCHEMES = {"Bearer": 1, "token": 3, "Basic": 4}
 
 
-def route(host, ports=(443,), plain=(), token=None, header=None, matches=(), scheme="Bearer", user=None, query=None):
-    """A route of policy/codec.c. matches: [match(...)]; token, the secret's name, goes into header, query or scheme."""
+def route(host, ports=(443,), plain=(), token=None, header=None, matches=(), scheme="Bearer", user=None, query=None,
+          private=0, git_fetch=False, requests=0, bytes_out=0):
+    """A route of policy/codec.c. matches: [match(...)]; token, the secret's name, goes into header, query or scheme.
+    private: 1 networks, 2 loopback; requests and bytes_out: of an hour."""
     is_wildcard = host.startswith("*.")
     out = field(1, host[2:] if is_wildcard else host) + field(2, int(is_wildcard))
     if ports:
@@ -87,11 +89,12 @@ def route(host, ports=(443,), plain=(), token=None, header=None, matches=(), sch
             out += field(tag, value)
     if token is not None:
         out += field(7, token)
+    out += field(12, private) + field(13, int(git_fetch)) + field(14, requests) + number(15, bytes_out)
     return out + field(8, "test") + b"".join(field(9, m) for m in matches)
 
 
-def policy(routes):
-    return field(1, 2) + b"".join(field(2, r) for r in routes)
+def policy(routes, log=0):
+    return field(1, 3) + field(3, log) + b"".join(field(2, r) for r in routes)
 
 
 def pair():
@@ -170,10 +173,11 @@ class AnswerReader(Reader):
 
 class Bundle:
     def __init__(self, routes, secrets=None, egress="bot-bottle-egress", audit_fd=None, audit_holds=0,
-                 dialler_routes=None, roots=CA_BUNDLE, login=None):
+                 dialler_routes=None, roots=CA_BUNDLE, login=None, log=0):
         self.home = tempfile.mkdtemp(prefix="bb-bundle-")
         self.audit = os.path.join(self.home, "audit.jsonl")
         self.processes, self.links = {}, {}
+        self.shown = log  # egress.log
         self.login, self.proxy = login, None  # "user:password": egress listens by itself, at self.proxy
         self.routes, self.secrets = routes, secrets or {}
         self.dialler_routes = routes if dialler_routes is None else dialler_routes
@@ -217,7 +221,7 @@ class Bundle:
         egress = self._spawn("egress", self.egress_name)
         if self.login is not None:
             self._listen(egress)
-        send(egress, EGRESS_SETUP, field(1, policy(self.routes)),
+        send(egress, EGRESS_SETUP, field(1, policy(self.routes, self.shown)),
              [egress_streams.fileno(), egress_dials.fileno(), egress_records.fileno()])
         with open(self.roots, "rb") as f:
             send(egress, EGRESS_ROOTS, b"", [f.fileno()])

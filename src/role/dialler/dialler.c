@@ -96,12 +96,13 @@ static void on_resolved(void *arg, const union address *addresses, size_t count,
 	struct dial *c = arg;
 	union address good[DIALLER_ADDRESSES];
 	char shown[INET6_ADDRSTRLEN];
+	enum policy_private admitted = policy_private_of(c->dialler->policy, c->host);
 	const char *what = NULL;
 	size_t n = 0;
 
 	c->resolve = NULL;
 	for (size_t i = 0; i < count; i++) {
-		const char *special = address_special(&addresses[i].any);
+		const char *special = address_special(&addresses[i].any, admitted);
 
 		if (special != NULL) {
 			what = special;
@@ -116,8 +117,10 @@ static void on_resolved(void *arg, const union address *addresses, size_t count,
 		       c->host, text);
 	else if (n == 0)
 		answer(c->dialler, c->id, DIAL_BAD_ADDRESS, -1, shown,
-		       "'%s' resolves to %s, which is %s: such addresses are never dialled",
-		       c->host, shown, what);
+		       "'%s' resolves to %s, which is %s: %s", c->host, shown, what,
+		       admitted == POLICY_PRIVATE_NONE
+			       ? "such addresses are dialled only where a route says 'private'"
+			       : "the route's 'private' does not cover it");
 	else
 		c->connecting = connect_start(c->dialler->role.loop, good, n, on_connected, c);
 	if (n > 0 && c->connecting == NULL)

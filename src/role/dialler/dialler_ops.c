@@ -18,7 +18,8 @@ static int op_setup(void *ctx, struct ipc_message *m, struct bb_err *err)
 		  .max = LIMIT_IPC_BODY,
 		  .is_required = true,
 		  .out = &policy },
-		/* Ports of ours on loopback; nothing is dialled on loopback at all so far. */
+		/* Ports of ours on 127.0.0.1; none so far: what listens for a machine does so on
+		 * other addresses of loopback, which are never dialled (address.c). */
 		{ .tag = 2,
 		  .type = BB_TLV_STR,
 		  .max = 8,

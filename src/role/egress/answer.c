@@ -95,6 +95,12 @@ static void add_hint(struct tunnel *t, enum policy_reason reason, const char *ho
 	case POLICY_QUERY_NOT_ALLOWED:
 		add_matches(t, t->request.route);
 		break;
+	case POLICY_GIT_FETCH_NOT_ALLOWED:
+		(void)bb_buf_append_str(&t->answer_text,
+					"To allow clones and fetches, the operator adds to this "
+					"host's route:\n\n        git: {fetch: true}\n");
+		break;
+	case POLICY_GIT_PUSH_REFUSED:
 	case POLICY_ALLOWED:
 	case POLICY_HOST_INVALID:
 	case POLICY_ADDRESS_LITERAL:
@@ -129,6 +135,12 @@ static int put_answer(struct tunnel *t, struct bb_buf *out)
 		r = http_put_field(out, "Content-Type", bb_view_str("text/plain; charset=utf-8"));
 	if (r == 0 && status == 426)
 		r = http_put_field(out, "Upgrade", bb_view_str("HTTP/1.1"));
+	if (r == 0 && status == 429) {
+		char seconds[16];
+
+		(void)snprintf(seconds, sizeof(seconds), "%u", t->retry_after);
+		r = http_put_field(out, "Retry-After", bb_view_str(seconds));
+	}
 	if (r == 0 && status == 405)
 		r = http_put_field(out, "Allow",
 				   bb_view_str("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));

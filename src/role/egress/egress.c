@@ -70,6 +70,7 @@ static void finish(struct egress *e)
 	link_free(e->dialler);
 	link_free(e->recorder);
 	credential_forget(e);
+	rate_forget(e);
 	for (size_t i = 0; i < e->secret_count; i++) {
 		free(e->secrets[i].token_ref);
 		bb_secret_free(e->secrets[i].secret);

@@ -7,6 +7,8 @@
  *   exchange.c  both bodies of a request that passed
  *   filter.c    a response's body without the credential that was sent
  *   answer.c    our own answers: refusals and failures
+ *   rate.c      how much may leave in an hour
+ *   show.c      what egress.log shows
  *   links.c     questions to recorder and dialler, and their answers
  *   listen.c    the listener of a guest that comes by itself, and its credential
  */
@@ -49,7 +51,8 @@ struct egress {
 	struct policy *policy;
 	struct egress_secret secrets[EGRESS_SECRETS];
 	size_t secret_count;
-	struct egress_auth *auths; /* one for each route of the policy, in its order */
+	struct egress_auth *auths;    /* one for each route of the policy, in its order */
+	struct policy_meter **meters; /* likewise; NULL: that route has no rate */
 	int channel_fd, dialler_fd, recorder_fd; /* until the sandbox is locked */
 	struct link *channel, *dialler, *recorder;
 	int roots_fd; /* -1: none, or read already */
@@ -155,6 +158,7 @@ struct tunnel {
 
 	uint32_t dial_id, record_id; /* 0: none pending */
 	bool is_passing;             /* after RECORD: the request goes out; else our answer */
+	unsigned retry_after;        /* seconds, of a 429 */
 	unsigned answer_status;      /* of our answer; 0: none, the tunnel is closed */
 	struct bb_buf answer_text;
 };
@@ -190,6 +194,15 @@ bool credential_is_foreign(const struct policy_route *route, struct bb_view quer
 int credential_put_target(const struct tunnel *t, struct bb_buf *out, struct bb_view path,
 			  struct bb_view query);
 int credential_put_fields(const struct tunnel *t, struct bb_buf *out);
+
+/* rate.c */
+int rate_prepare(struct egress *e, struct bb_err *err);
+void rate_forget(struct egress *e);
+/* Counts one request with the bytes that it announces. False: it was refused. */
+bool rate_admits(struct tunnel *t, uint64_t bytes);
+/* Counts more of a body that announced no length. False: it must not leave; see rate_cut(). */
+bool rate_admits_more(struct tunnel *t, uint64_t bytes);
+void rate_cut(struct tunnel *t); /* refuses the request in the middle of its body */
 
 /* filter.c */
 /* NULL: out of memory. */
@@ -238,6 +251,9 @@ struct record {
 	unsigned status;
 };
 int links_start(struct egress *e, struct bb_err *err);
+/* show.c */
+void show_verdict(const struct tunnel *t, const struct record *r);
+void show_fields(const struct tunnel *t, const char *what, const struct http_head *h);
 /* Sends the record of t's request; t->record_id is then pending. False: it cannot be sent. */
 bool links_record(struct tunnel *t, const struct record *r);
 bool links_dial(struct tunnel *t);

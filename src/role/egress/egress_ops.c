@@ -180,6 +180,8 @@ static int op_setup_done(void *ctx, struct ipc_message *m, struct bb_err *err)
 		return bb_err_set(err, -EPROTO, "egress has no policy");
 	r = credential_prepare(e, err);
 	if (r == 0)
+		r = rate_prepare(e, err);
+	if (r == 0)
 		r = sandbox_lock(e->listen_fd < 0 ? SANDBOX_EGRESS : SANDBOX_EGRESS_ACCEPT, -1,
 				 err);
 	if (r == 0)

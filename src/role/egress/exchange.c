@@ -116,11 +116,29 @@ static void fail(struct tunnel *t, unsigned status, const char *text)
 		answer_plain(t, status, text);
 }
 
+/* A body without an announced length is counted as it comes. False: it was cut off. */
+static bool count_request(struct tunnel *t, size_t before)
+{
+	size_t more = bb_buf_size(&t->upstream.out) - before;
+
+	if (t->request.body.from != HTTP_BODY_CHUNKED || more == 0 || rate_admits_more(t, more))
+		return true;
+	peer_close(&t->upstream); /* with what was not sent yet */
+	if (t->response.has_head)
+		tunnel_close(t);
+	else
+		rate_cut(t);
+	return false;
+}
+
 static bool move_request(struct tunnel *t)
 {
 	struct bb_err err = { 0 };
+	size_t before = bb_buf_size(&t->upstream.out);
 	int r = move_body(&t->request.body, &t->guest, &t->upstream, &err);
 
+	if (r > 0 && !count_request(t, before))
+		return true;
 	if (r >= 0)
 		return r > 0;
 	/* Half of it is with the upstream: that connection is over. */
@@ -212,6 +230,7 @@ static void take_response(struct tunnel *t, const struct http_head *h)
 	if (!h->is_persistent) /* this connection is not used again; the guest's may be */
 		t->upstream_port = 0;
 	p->has_head = true;
+	show_fields(t, "response of", h);
 	if (write_response_head(t, h) < 0)
 		tunnel_close(t);
 }

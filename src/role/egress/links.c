@@ -138,6 +138,7 @@ bool links_record(struct tunnel *t, const struct record *r)
 	bb_buf_init(&body, LIMIT_AUDIT_RECORD);
 	t->record_id = next_id(e);
 	t->is_recorded = true;
+	show_verdict(t, r);
 	if (put_record(&body, t, r) < 0 ||
 	    link_send(e->recorder, IPC_RECORD, t->record_id, bb_buf_peek(&body), NULL, 0) < 0) {
 		t->record_id = 0;

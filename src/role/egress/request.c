@@ -240,6 +240,9 @@ static void judge(struct tunnel *t, struct http_head *h)
 		return;
 	}
 	take_body(q, h);
+	if (!rate_admits(t, bb_buf_size(&q->head) + q->body.left))
+		return;
+	show_fields(t, "request to", h);
 	upstream_get(t);
 }
 

@@ -40,11 +40,6 @@ static const struct {
 	  "Dockerfiles; use 'image'" },
 	{ B("egress:\n  routes:\n    - host: a.example\n      role: x\n"),
 	  "5: 'role' is reserved and takes no value" },
-	{ B("egress:\n  routes:\n    - host: a.example\n      private: true\n"),
-	  "5: 'private' is not built yet: private addresses are never reached" },
-	{ B("egress:\n  log: 2\n"), "3: 'log: 2' (headers and bodies) is not built yet; the audit "
-				    "holds one record per verdict "
-				    "at every level" },
 	{ B("egress:\n  log: 3\n"), "3: 'log' is 3; it must be between 0 and 2" },
 	{ B("egress:\n  log: full\n"), "3: 'log' must be a whole number, not full" },
 	/* env */

@@ -68,6 +68,19 @@ static const struct {
 	{ R("      auth: {query: key, token_ref: T}\n      matches:\n"
 	    "        - query: [{name: key, value: x}]\n"),
 	  "6: query parameter 'key' carries the token of 'auth', so no rule can judge it" },
+	{ R("      git: {fetch: maybe}\n"), "5: 'fetch' must be true or false" },
+	{ R("      git: {push: true}\n"), "5: unknown key 'push' in git" },
+	{ R("      private: yes\n      ports: [443]\n"),
+	  "5: 'private' must be true, false or loopback, not yes" },
+	{ R("      private: true\n"),
+	  "5: 'private' needs its ports written out, under 'ports' or 'plain_ports'" },
+	{ "---\negress:\n  routes:\n    - host: \"*.a.example\"\n      private: true\n"
+	  "      ports: [443]\n---\n",
+	  "5: 'private' needs one exact host, not '*.a.example'" },
+	{ R("      rate: {}\n"), "5: rate needs 'requests', 'bytes_out' or both" },
+	{ R("      rate: {requests: 0}\n"),
+	  "5: 'requests' is 0; it must be between 1 and 1000000" },
+	{ R("      rate: {burst: 1}\n"), "5: unknown key 'burst' in rate" },
 	{ R("      path_allowlist: [/v1]\n"),
 	  "5: 'path_allowlist' is an old key; it became 'matches'" },
 };
@@ -116,6 +129,15 @@ static const char whole[] =
 	"      matches: [{methods: [GET]}]\n"
 	"    - host: \"*.c.example\"\n"
 	"      auth: {header: X-Api-Key, token_ref: \"NULL\"}\n"
+	"    - host: p.example\n"
+	"      ports: [8443]\n"
+	"      private: true\n"
+	"      git: {fetch: true}\n"
+	"      rate: {requests: 100, bytes_out: 10M}\n"
+	"    - host: localhost\n"
+	"      plain_ports: [8080]\n"
+	"      private: loopback\n"
+	"      rate: {requests: 5}\n"
 	"    - host: d.example\n"
 	"      auth: {scheme: token, token_ref: T}\n"
 	"    - host: e.example\n"

@@ -31,6 +31,8 @@ static const struct policy_route full = {
 	.auth = POLICY_AUTH_HEADER,
 	.auth_header = header,
 	.token_ref = token,
+	.may_git_fetch = true,
+	.rate = { .requests = 100, .bytes_out = 1ull << 40 },
 	.matches = matches,
 	.match_count = 2,
 	.origin = origin,
@@ -43,7 +45,8 @@ static void a_decoded_policy_is_the_encoded_one(void **state)
 	BB_AUTO_BUF struct bb_buf a = { 0 }, b = { 0 };
 	const struct policy_route plain = { .host = host,
 					    .plain_ports = { 80 },
-					    .plain_port_count = 1 };
+					    .plain_port_count = 1,
+					    .private = POLICY_PRIVATE_LOOPBACK };
 	struct bb_err err = { 0 };
 
 	(void)state;
@@ -51,9 +54,17 @@ static void a_decoded_policy_is_the_encoded_one(void **state)
 	bb_buf_init(&b, 65536);
 	assert_int_equal(policy_add(p, &full, &err), 0);
 	assert_int_equal(policy_add(p, &plain, &err), 0);
+	p->log = 2;
 	assert_int_equal(policy_encode(p, &a), 0);
 	assert_int_equal(policy_decode(bb_buf_peek(&a), &q, &err), 0);
 	assert_int_equal(policy_encode(q, &b), 0);
+	assert_int_equal(q->log, 2);
+	assert_true(q->routes[0].may_git_fetch);
+	assert_int_equal(q->routes[0].rate.requests, 100);
+	assert_true(q->routes[0].rate.bytes_out == 1ull << 40);
+	assert_int_equal(q->routes[1].private, POLICY_PRIVATE_LOOPBACK);
+	assert_int_equal(policy_private_of(q, "api.test"), POLICY_PRIVATE_LOOPBACK);
+	assert_int_equal(policy_private_of(q, "x.api.test"), POLICY_PRIVATE_NONE);
 	assert_true(bb_view_eq(bb_buf_peek(&a), bb_buf_peek(&b)));
 	assert_int_equal(q->route_count, 2);
 	assert_string_equal(q->routes[0].auth_header, header);
@@ -113,7 +124,7 @@ static void every_shortened_policy_is_refused(void **state)
 	for (size_t n = 0; n < bb_buf_size(&a); n++) {
 		struct policy *q = NULL;
 
-		if (n == 10) /* the version alone: an empty policy, which denies everything */
+		if (n == 20) /* version and log: an empty policy, which denies everything */
 			continue;
 		err.msg[0] = '\0';
 		assert_true(policy_decode(bb_view_of(a.p, n), &q, &err) < 0);
@@ -162,6 +173,9 @@ static void contradicting_routes_are_refused(void **state)
 		    .plain_port_count = 1 },
 		  "for TLS and for plain" },
 		{ { .host = host, .tls_port_count = LIMIT_ROUTE_PORTS + 1 }, "ports" },
+		{ { .host = host, .is_wildcard = true, .private = POLICY_PRIVATE_NETWORKS },
+		  "one exact host" },
+		{ { .host = host, .private = (enum policy_private)3 }, "unknown" },
 		{ { .host = host, .auth = POLICY_AUTH_BEARER }, "token reference" },
 		{ { .host = host, .token_ref = token }, "token reference" },
 		{ { .host = host, .auth = POLICY_AUTH_BEARER, .token_ref = empty }, "token" },
@@ -294,7 +308,9 @@ static void unknown_versions_and_fields_are_refused(void **state)
 	assert_int_equal(bb_tlv_put_u32(&b, 1, 1), 0);
 	assert_error(policy_decode(bb_buf_peek(&b), &p, &err), -EPROTO, err);
 	bb_buf_reset(&b);
-	assert_int_equal(bb_tlv_put_u32(&b, 1, 2), 0);
+	assert_int_equal(bb_tlv_put_u32(&b, 1, 3), 0);
+	assert_error(policy_decode(bb_buf_peek(&b), &p, &err), -EPROTO, err); /* no log */
+	assert_int_equal(bb_tlv_put_u32(&b, 3, 0), 0);
 	assert_int_equal(bb_tlv_put_u32(&b, 9, 1), 0);
 	assert_error(policy_decode(bb_buf_peek(&b), &p, &err), -EPROTO, err);
 	assert_null(p);

@@ -30,6 +30,9 @@ static void a_route_is_written_as_a_manifest_says_it(void **state)
 				     .auth = POLICY_AUTH_HEADER,
 				     .auth_header = header,
 				     .token_ref = token,
+				     .private = POLICY_PRIVATE_NETWORKS,
+				     .may_git_fetch = true,
+				     .rate = { .requests = 60, .bytes_out = 1048576 },
 				     .origin = origin };
 	struct policy_match *m = policy_match_add(&full);
 
@@ -49,6 +52,9 @@ static void a_route_is_written_as_a_manifest_says_it(void **state)
 	      "      ports: [443, 8443]\n"
 	      "      plain_ports: [80]\n"
 	      "      auth: {header: x-api-key, token_ref: GH_PAT}\n"
+	      "      private: true\n"
+	      "      git: {fetch: true}\n"
+	      "      rate: {requests: 60, bytes_out: 1048576}\n"
 	      "      matches:\n"
 	      "        - methods: [GET, POST]\n"
 	      "          paths:\n"

@@ -9,6 +9,8 @@
 #include "base/cleanup.h"
 #include "role/dialler/address.h"
 
+static enum policy_private admitted;
+
 static const char *special(const char *text)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET };
@@ -16,10 +18,10 @@ static const char *special(const char *text)
 
 	if (strchr(text, ':') == NULL) {
 		assert_int_equal(inet_pton(AF_INET, text, &v4.sin_addr), 1);
-		return address_special((const struct sockaddr *)&v4);
+		return address_special((const struct sockaddr *)&v4, admitted);
 	}
 	assert_int_equal(inet_pton(AF_INET6, text, &v6.sin6_addr), 1);
-	return address_special((const struct sockaddr *)&v6);
+	return address_special((const struct sockaddr *)&v6, admitted);
 }
 
 static void every_special_range_is_refused_from_end_to_end(void **state)
@@ -172,7 +174,65 @@ static void unknown_families_are_refused(void **state)
 	const struct sockaddr unix_address = { .sa_family = AF_UNIX };
 
 	(void)state;
-	assert_non_null(address_special(&unix_address));
+	assert_non_null(address_special(&unix_address, POLICY_PRIVATE_NONE));
+}
+
+/* What a route with `private` reaches, and what it does not even so. */
+static void private_admits_its_own_ranges_only(void **state)
+{
+	static const struct {
+		const char *address;
+		enum policy_private by;
+	} table[] = {
+		{ "10.0.0.0", POLICY_PRIVATE_NETWORKS },
+		{ "10.255.255.255", POLICY_PRIVATE_NETWORKS },
+		{ "172.16.0.1", POLICY_PRIVATE_NETWORKS },
+		{ "172.31.255.255", POLICY_PRIVATE_NETWORKS },
+		{ "192.168.0.1", POLICY_PRIVATE_NETWORKS },
+		{ "100.64.0.1", POLICY_PRIVATE_NETWORKS },
+		{ "100.127.255.255", POLICY_PRIVATE_NETWORKS },
+		{ "fc00::1", POLICY_PRIVATE_NETWORKS },
+		{ "fdff:ffff::1", POLICY_PRIVATE_NETWORKS },
+		{ "127.0.0.1", POLICY_PRIVATE_LOOPBACK },
+		{ "::1", POLICY_PRIVATE_LOOPBACK },
+		/* Never, whatever a route says. */
+		{ "127.0.0.2", POLICY_PRIVATE_NONE },
+		{ "127.0.0.16", POLICY_PRIVATE_NONE },
+		{ "127.255.255.255", POLICY_PRIVATE_NONE },
+		{ "0.0.0.0", POLICY_PRIVATE_NONE },
+		{ "::", POLICY_PRIVATE_NONE },
+		{ "169.254.169.254", POLICY_PRIVATE_NONE },
+		{ "100.100.100.200", POLICY_PRIVATE_NONE },
+		{ "168.63.129.16", POLICY_PRIVATE_NONE },
+		{ "192.0.0.192", POLICY_PRIVATE_NONE },
+		{ "fd00:ec2::254", POLICY_PRIVATE_NONE },
+		{ "fd20:ce::254", POLICY_PRIVATE_NONE },
+		{ "fe80::1", POLICY_PRIVATE_NONE },
+		{ "fec0::1", POLICY_PRIVATE_NONE },
+		{ "ff02::1", POLICY_PRIVATE_NONE },
+		{ "224.0.0.1", POLICY_PRIVATE_NONE },
+		{ "255.255.255.255", POLICY_PRIVATE_NONE },
+		{ "::ffff:10.0.0.1", POLICY_PRIVATE_NONE },
+		{ "::ffff:127.0.0.1", POLICY_PRIVATE_NONE },
+		{ "64:ff9b::a00:1", POLICY_PRIVATE_NONE },
+		{ "2002:a00:1::", POLICY_PRIVATE_NONE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(table); i++)
+		for (int k = 0; k < POLICY_NUM_PRIVATES; k++) {
+			bool is_refused;
+
+			admitted = (enum policy_private)k;
+			is_refused = special(table[i].address) != NULL;
+			if (is_refused ==
+			    (admitted != POLICY_PRIVATE_NONE && admitted == table[i].by))
+				fail_msg("%s with private %d", table[i].address, k);
+		}
+	admitted = POLICY_PRIVATE_NETWORKS; /* ordinary ones stay ordinary */
+	assert_null(special("8.8.8.8"));
+	assert_null(special("2606:4700::1"));
+	admitted = POLICY_PRIVATE_NONE;
 }
 
 int main(void)
@@ -181,6 +241,7 @@ int main(void)
 		cmocka_unit_test(every_special_range_is_refused_from_end_to_end),
 		cmocka_unit_test(their_neighbours_are_ordinary),
 		cmocka_unit_test(unknown_families_are_refused),
+		cmocka_unit_test(private_admits_its_own_ranges_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
