@@ -5,6 +5,7 @@ and, where one is named, an audit record has the stated reason. The controls at 
 attacks reach their sinks when no bottle is around them.
 """
 
+import base64
 import functools
 import json
 import os
@@ -16,6 +17,7 @@ import time
 from rig.bottle import Home, program
 from rig.core import Rig
 from rig.netns import ADDRESS4, ADDRESS6
+from rig.servers import FORMS
 
 PROXY = "http://127.0.0.1:9099"
 ALLOWED = ("allowed.test", "free.test", "plain.test", "v6.test", "goodalias.test", "a.wild.test", "a.b.wild.test",
@@ -28,6 +30,28 @@ egress:
       auth: { scheme: Bearer, token_ref: TOK }
     - host: keyed.test
       auth: { header: x-api-key, token_ref: KEY }
+    - host: basic.test
+      auth: { scheme: Basic, user: agent, token_ref: TOK }
+    - host: asked.test
+      auth: { query: key, token_ref: KEY }
+    - host: rules.test
+      matches:
+        - paths: [{type: prefix, value: /ok}, {type: regex, value: '/repos/[^/]+/pulls(/[0-9]+)?'}]
+          methods: [GET]
+        - paths: [{type: exact, value: /graphql}]
+          headers: [{name: content-type, value: application/json}]
+        - paths: [{type: exact, value: /search}]
+          query: [{name: q, type: regex, value: '[a-z ]+'}]
+    - host: fetch.test
+      git: {fetch: true}
+    - host: slow.test
+      rate: {requests: 4}
+    - host: inside.test
+      ports: [443]
+      private: true
+    - host: here.test
+      ports: [443]
+      private: loopback
     - host: free.test
     - host: other.test
       ports: [443, 8443]
@@ -106,8 +130,9 @@ class World:
     def __init__(self, backend):
         self.backend, self.rig = backend, Rig()
         self.rig.__enter__()
-        for name in ("free.test", "keyed.test"):
+        for name in ("free.test", "keyed.test", "basic.test", "asked.test", "rules.test", "fetch.test", "slow.test"):
             self.rig.zone[name] = [ADDRESS4, ADDRESS6]
+        self.rig.zone.update({"inside.test": ["10.1.2.3"], "here.test": ["127.0.0.1"]})
         self.token, self.key = self.rig.secret("tok"), self.rig.secret("key")
         self.home = Home(TOK=self.token, KEY=self.key)
         self.home.bottle("attacks", BOTTLE)
@@ -477,6 +502,29 @@ def test_p3_each_pipelined_request_is_decided(w):
     assert [e["target"] for e in w.rig.events.all("http", since=mark)] == ["/one"]
 
 
+WAYS = ([], ["--noproxy", "*"], ["-6", "--noproxy", "*"])  # by the proxy variables, transparent on both families
+
+
+def test_p4_paths_methods_headers_and_queries_are_judged_as_they_are_sent(w):
+    json_type, plain_type = ["-H", "Content-Type: application/json"], ["-H", "Content-Type: text/plain"]
+    for way in WAYS:
+        mark, audit = w.mark(), len(w.bottle.audit())
+        for argv in (["/ok/../secret"], ["/ok/%2e%2e/secret"], ["//secret"], ["/ok/..;/secret"], ["/ok/%5c../secret"], ["/okay"],
+                     ["/ok/%00"], ["/ok/a%2fb"], ["-XPOST", "/ok"], ["/repos/a/b/pulls"], ["/repos/a/pulls/1x"], ["-XPOST", "/graphql"],
+                     ["-XPOST", *plain_type, "/graphql"], ["-XPOST", *json_type, *plain_type, "/graphql"],
+                     ["-XPOST", "-H", "Content_Type: application/json", "/graphql"], ["/search"], ["/search?q=A1"],
+                     ["/search?q=a&q=A1"], ["/search?q=a&Q=A1"], ["/search?q=a;q=A1"], ["/search?q=a&q%5B%5D=A1"]):
+            status, text, _ = w.curl("--path-as-is", "-g", *way, *argv[:-1], "https://rules.test" + argv[-1])
+            assert status in ("403", "400") and "bot-bottle" in text, f"{way} {argv}: {status} {text}"
+        w.quiet(mark, allowed=())
+        for reason in ("path_not_allowed", "path_invalid", "method_not_allowed", "header_not_allowed", "query_not_allowed"):
+            w.refused_record(audit, reason, "rules.test")
+        for argv, target in ((["/ok/./a/../b?x=1"], "/ok/b?x=1"), (["/repos/a/pulls/12"], "/repos/a/pulls/12"),
+                             (["-XPOST", *json_type, "/graphql"], "/graphql"), (["/search?q=two%20words"], "/search?q=two%20words")):
+            status, text, _ = w.curl("--path-as-is", "-g", *way, *argv[:-1], "https://rules.test" + argv[-1])
+            assert status == "200" and json.loads(text)["target"] == target, f"{way} {argv}: {status} {text}"
+
+
 def test_p7_an_upgrade_gets_426(w):
     mark = w.mark()
     answer = w.inside("free.test", get("free.test", "/ws", "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -485,7 +533,76 @@ def test_p7_an_upgrade_gets_426(w):
     assert not w.rig.events.all("http", since=mark)
 
 
+# ---- 4: an allowed destination, another's account
+
+def test_a1_a_foreign_credential_does_not_leave_to_a_host_with_ours(w):
+    foreign = ["-H", "Authorization: Bearer ATTACKER", "-H", "x-api-key: ATTACKER", "-H", "X_Api_Key: ATTACKER", "-H", "Cookie: s=ATTACKER",
+               "-H", "Private-Token: ATTACKER", "-H", "X-Other: Bearer ATTACKERATTACKER"]
+    for way in WAYS:
+        for host, ours in (("allowed.test", f"Authorization: Bearer {w.token}"), ("keyed.test", f"x-api-key: {w.key}"),
+                           ("basic.test", "Authorization: Basic " + base64.b64encode(f"agent:{w.token}".encode()).decode()),
+                           ("asked.test", f"key={w.key} ")):
+            mark = w.mark()
+            status, text, _ = w.curl(*way, *foreign, "-F", "file=@/etc/hostname", f"https://{host}/v1/files?a=1")
+            assert status == "200", f"{way} {host}: {status} {text}"
+            event = w.rig.events.all("http", since=mark, host=host)[0]
+            assert b"ATTACKER" not in event["head"] and ours.lower().encode() in event["head"].lower(), event["head"]
+            mark = w.mark()
+            for query in ("api_key=ATTACKER", "access_token=ATTACKER", "api%5fkey=ATTACKER", "a;token=ATTACKER"):
+                status, text, _ = w.curl(*way, f"https://{host}/?{query}")
+                assert status == "403" and "bound credential" in text, f"{way} {host} {query}: {status} {text}"
+            assert not w.rig.events.all("http", since=mark)
+    status, text, _ = w.curl("-H", "x-api-key: MINE", "https://free.test/?api_key=MINE")
+    assert status == "200" and text.count("MINE") == 2, f"a host without a bound credential takes the guest's own: {text}"
+
+
+def test_a2_nothing_is_pushed_and_only_a_route_that_says_so_is_fetched_from(w):
+    for way in WAYS:
+        mark = w.mark()
+        for host in ("free.test", "fetch.test"):
+            for target in ("/a/b.git/info/refs?service=git-receive-pack", "/a/b.git/git-receive-pack", "/a/b.git%2fgit-receive-pack",
+                           "/a/b.git//git-receive-pack", "/a/b.git/info/lfs/objects/batch"):
+                status, text, _ = w.curl("--path-as-is", *way, "-XPOST", f"https://{host}{target}")
+                assert status == "403" and "git push" in text, f"{way} {host}{target}: {status} {text}"
+        status, text, _ = w.curl(*way, "https://free.test/a/b.git/info/refs?service=git-upload-pack")
+        assert status == "403" and "git: {fetch: true}" in text, f"{way}: {status} {text}"
+        assert not w.rig.events.all("http", since=mark)
+        status, text, _ = w.curl(*way, "https://fetch.test/a/b.git/info/refs?service=git-upload-pack")
+        assert status == "200", f"{way}: {status} {text}"
+
+
+def test_a_rate_counts_every_way_in_together(w):
+    seen = [w.curl(*WAYS[i % len(WAYS)], f"https://slow.test/{i}") for i in range(6)]
+    assert [s[0] for s in seen] == ["200"] * 4 + ["429"] * 2 and "4 requests an hour" in seen[-1][1], seen
+    assert len(w.rig.events.all("http", host="slow.test")) == 4
+
+
+def test_private_reaches_the_one_host_that_its_route_names(w):
+    for way in WAYS:
+        for host, address in (("inside.test", "10.1.2.3"), ("here.test", "127.0.0.1")):
+            status, text, _ = w.curl(*way, f"https://{host}/")
+            assert status == "200" and json.loads(text)["address"] == address, f"{way} {host}: {status} {text}"
+        mark = w.mark()
+        for host in ("private.test", "loop4.test"):  # the same ranges, by routes that do not say so
+            status, text, _ = w.curl(*way, f"https://{host}/")
+            assert status == "403" and "private" in text, f"{way} {host}: {status} {text}"
+        assert not w.rig.events.all("accept", since=mark)
+
+
 # ---- 5: secrets
+
+def test_s2_the_injected_credential_is_not_reflected(w):
+    for way in WAYS:
+        for host, secret in (("allowed.test", w.token), ("keyed.test", w.key), ("basic.test", w.token), ("asked.test", w.key)):
+            for query in ("as=raw", "as=base64", "as=basic", "as=hex&split=1", "as=percent-all&end=close", "as=raw&coding=gzip&split=9",
+                          "as=json", "as=raw&in=header"):
+                status, text, _ = w.curl(*way, "-i", f"https://{host}/reflect?{query}")
+                assert status == "200" and "****" in text, f"{way} {host} {query}: {status} {text}"
+                for form in FORMS.values():
+                    assert form(secret)[8:-8] not in text, f"{way} {host} {query}: {text}"
+    status, text, _ = w.curl("-H", "x-api-key: 0123456789MINE", "https://free.test/reflect?as=base64")  # the twin: nothing is bound
+    assert base64.b64encode(b"0123456789MINE").decode() in text, text
+
 
 def test_s3_s4_the_credential_goes_only_to_a_verified_host_over_tls(w):
     mark = w.mark()
