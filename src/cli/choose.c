@@ -47,7 +47,7 @@ static struct tui_question question(const struct chooser *c, enum step step, con
 
 	for (int i = 0; i < NUM_STEPS; i++) {
 		q.steps += c->is_asked[i] ? 1 : 0;
-		q.step += c->is_asked[i] && i <= (int)step ? 1 : 0;
+		q.step += i <= (int)step && c->is_asked[i] ? 1 : 0;
 	}
 	return q;
 }
@@ -64,7 +64,9 @@ static bool describe_agent(void *arg, size_t index, struct bb_buf *text)
 		(void)bb_buf_append_str(text, err.msg); /* cut when it is too long */
 		return false;
 	}
-	(void)bb_buf_printf(text, "%s%s%s", a->bottle != NULL ? "in " : "names no bottle",
+	/* Whoever wrote into this directory may have written the agent. */
+	(void)bb_buf_printf(text, "%s%s%s%s", a->is_from_cwd ? "from this directory, " : "",
+			    a->bottle != NULL ? "in " : "names no bottle",
 			    a->bottle != NULL ? a->bottle : "", a->prompt[0] != '\0' ? ": " : "");
 	(void)bb_buf_append(text, a->prompt, strcspn(a->prompt, "\n"));
 	return true;

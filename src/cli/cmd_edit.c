@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -15,6 +16,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/out.h"
+#include "cli/places.h"
 #include "manifest/manifest.h"
 #include "store/store.h"
 #include "sys/spawn.h"
@@ -31,7 +33,8 @@ static const struct cli_example examples[] = {
 };
 
 struct edit {
-	char *root, *name;
+	struct cli_places places;
+	char *name;
 	char **names;     /* of all agents, when one is chosen */
 	const char *kind; /* "agents" or "bottles" */
 	char *path;
@@ -39,7 +42,7 @@ struct edit {
 
 static void edit_done(struct edit *e)
 {
-	free(e->root);
+	cli_places_done(&e->places);
 	free(e->name);
 	free(e->path);
 	bb_strv_free(e->names);
@@ -54,8 +57,7 @@ static bool describe(void *arg, size_t index, struct bb_buf *text)
 	BB_AUTO(manifest_agent) struct manifest_agent *a = NULL;
 	struct bb_err err = { 0 };
 
-	if (manifest_load_agent(&(struct manifest_places){ .home = e->root }, e->names[index], &a,
-				&err) < 0)
+	if (manifest_load_agent(&e->places.in, e->names[index], &a, &err) < 0)
 		(void)bb_buf_append_str(text, err.msg); /* cut when it is too long */
 	else
 		(void)bb_buf_printf(text, "%s%s", a->bottle != NULL ? "in " : "names no bottle",
@@ -74,14 +76,14 @@ static int pick_agent(struct edit *e, struct bb_err *err)
 	size_t index;
 	int r;
 
-	e->names = manifest_list(e->root, "agents", err);
+	e->names = manifest_list_agents(&e->places.in, err);
 	if (e->names == NULL)
 		return err->code;
 	if (e->names[0] == NULL)
 		return bb_err_set(err, BB_E_USAGE,
 				  "there are no agents in %s/agents yet; 'bot-bottle init' writes "
 				  "one with its bottle",
-				  e->root);
+				  e->places.home);
 	if (tui_screen_open(&screen, &why) < 0)
 		return bb_err_set(err, BB_E_USAGE,
 				  "no agent is named, and %s; say: bot-bottle edit AGENT, or edit "
@@ -104,7 +106,10 @@ static int pick_agent(struct edit *e, struct bb_err *err)
 
 static int refuse_missing(const struct edit *e, struct bb_err *err)
 {
-	BB_AUTO_STRV char **names = manifest_list(e->root, e->kind, NULL);
+	struct bb_err ignored = { 0 };
+	BB_AUTO_STRV char **names = strcmp(e->kind, "agents") == 0
+					    ? manifest_list_agents(&e->places.in, &ignored)
+					    : manifest_list(e->places.home, e->kind, &ignored);
 	int length = (int)strlen(e->kind) - 1; /* "agents" -> "agent" */
 	const char *near = names == NULL
 				   ? NULL
@@ -117,6 +122,34 @@ static int refuse_missing(const struct edit *e, struct bb_err *err)
 	return bb_err_set(err, BB_E_USAGE,
 			  "there is no %.*s '%s'; 'bot-bottle init' writes a bottle and an agent",
 			  length, e->kind, e->name);
+}
+
+/* The file, when the directory has it; a link is none: the parser does not follow it either. */
+static char *file_in(const struct edit *e, const char *dir)
+{
+	BB_AUTO_FREE char *path = bb_text_printf("%s/%s/%s.md", dir, e->kind, e->name);
+	struct stat st;
+
+	return path != NULL && lstat(path, &st) == 0 && S_ISREG(st.st_mode) ? bb_take_ptr(&path)
+									    : NULL;
+}
+
+static int locate(struct edit *e, struct bb_err *err)
+{
+	bool is_agent = strcmp(e->kind, "agents") == 0;
+	BB_AUTO_FREE char *here =
+		is_agent && e->places.in.cwd != NULL ? file_in(e, e->places.in.cwd) : NULL;
+
+	e->path = file_in(e, e->places.home);
+	if (e->path != NULL && here != NULL)
+		return bb_err_set(
+			err, BB_E_USAGE,
+			"agent '%s' is there twice, in '%s' and '%s', and is not started: "
+			"rename one of them",
+			e->name, e->path, here);
+	if (e->path == NULL)
+		e->path = bb_take_ptr(&here);
+	return e->path == NULL ? refuse_missing(e, err) : 0;
 }
 
 static int find_file(struct edit *e, const struct cli_args *args, struct bb_err *err)
@@ -141,12 +174,7 @@ static int find_file(struct edit *e, const struct cli_args *args, struct bb_err 
 	if (!store_is_slug(e->name))
 		return bb_err_set(err, BB_E_USAGE, "'%s' is not a name; names are like 'my-agent2'",
 				  BB_ESCAPED(bb_view_str(e->name)));
-	e->path = bb_text_printf("%s/%s/%s.md", e->root, e->kind, e->name);
-	if (e->path == NULL)
-		return bb_err_set(err, -ENOMEM, "out of memory");
-	if (access(e->path, F_OK) < 0)
-		return refuse_missing(e, err);
-	return 0;
+	return locate(e, err);
 }
 
 /* The parser's word, as `start` would say it. */
@@ -158,12 +186,12 @@ static int check(const struct edit *e, struct bb_err *err)
 	int r;
 
 	if (strcmp(e->kind, "bottles") == 0)
-		return manifest_load_bottle(e->root, names, &bottle, err);
-	r = manifest_load_agent(&(struct manifest_places){ .home = e->root }, e->name, &agent, err);
+		return manifest_load_bottle(e->places.home, names, &bottle, err);
+	r = manifest_load_agent(&e->places.in, e->name, &agent, err);
 	if (r < 0 || agent->bottle == NULL)
 		return r;
 	names[0] = agent->bottle;
-	r = manifest_load_bottle(e->root, names, &bottle, err);
+	r = manifest_load_bottle(e->places.home, names, &bottle, err);
 	return r < 0 ? bb_err_wrap(err, "manifest '%s':%u: its bottle", agent->file,
 				   agent->bottle_line)
 		     : 0;
@@ -270,8 +298,8 @@ static int run_edit(const struct cli_args *args)
 
 	if (e == NULL)
 		return CLI_EXIT_OWN;
-	e->root = store_root(&err);
-	if (e->root == NULL || find_file(e, args, &err) < 0 || edit(e, &err) < 0)
+	if (cli_places_find(&e->places, &err) < 0 || find_file(e, args, &err) < 0 ||
+	    edit(e, &err) < 0)
 		return cli_out_fail(&err);
 	return 0;
 }

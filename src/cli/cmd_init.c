@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/init_text.h"
 #include "cli/out.h"
+#include "cli/places.h"
 #include "cli/questions.h"
 #include "image/image.h"
 #include "manifest/manifest.h"
@@ -50,7 +51,7 @@ static const struct cli_example examples[] = {
 struct init {
 	const struct cli_args *args;
 	struct cli_questions *questions; /* NULL: nothing is asked */
-	char *root;
+	struct cli_places places;
 	char *agent, *bottle, *provider, *prompt;
 	char **hosts;
 	const char *image;
@@ -60,7 +61,7 @@ struct init {
 static void init_done(struct init *in)
 {
 	cli_questions_close(in->questions);
-	free(in->root);
+	cli_places_done(&in->places);
 	free(in->agent);
 	free(in->bottle);
 	free(in->provider);
@@ -72,13 +73,24 @@ BB_DEFINE_AUTO(init, init_done)
 
 static char *path_of(const struct init *in, const char *kind, const char *name)
 {
-	return bb_text_printf("%s/%s/%s.md", in->root, kind, name);
+	return bb_text_printf("%s/%s/%s.md", in->places.home, kind, name);
 }
 
 /* Is there anything of that name, a broken manifest included? */
 static bool is_there(const struct init *in, const char *kind, const char *name)
 {
 	BB_AUTO_FREE char *path = path_of(in, kind, name);
+
+	return path != NULL && faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* An agent of the working directory would have the same name, and neither would start. */
+static bool is_here(const struct init *in, const char *agent)
+{
+	BB_AUTO_FREE char *path =
+		in->places.in.cwd == NULL
+			? NULL
+			: bb_text_printf("%s/agents/%s.md", in->places.in.cwd, agent);
 
 	return path != NULL && faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
@@ -118,7 +130,12 @@ static int check_agent(void *arg, const char *answer, struct bb_err *err)
 		return bb_err_set(err, BB_E_USAGE,
 				  "agent '%s' is there already (%s/agents/%s.md); choose another "
 				  "name, or change it: bot-bottle edit %s",
-				  answer, in->root, answer, answer);
+				  answer, in->places.home, answer, answer);
+	if (r == 0 && is_here(in, answer))
+		return bb_err_set(err, BB_E_USAGE,
+				  "this directory brings an agent '%s' (.bot-bottle/agents/%s.md), "
+				  "and a name that is there twice does not start; choose another",
+				  answer, answer);
 	return r;
 }
 
@@ -133,7 +150,7 @@ static int check_bottle(void *arg, const char *answer, struct bb_err *err)
 
 	if (r < 0 || !is_there(in, "bottles", answer))
 		return r;
-	r = manifest_load_bottle(in->root, names, &b, err);
+	r = manifest_load_bottle(in->places.home, names, &b, err);
 	return r < 0 ? bb_err_wrap(err, "bottle '%s' is there but cannot be used", answer) : 0;
 }
 
@@ -220,7 +237,7 @@ static int answer(struct init *in, const char *given, const char *name, const ch
 /* "a new name, or one that is there: claude, dev" */
 static char *bottle_question(const struct init *in)
 {
-	BB_AUTO_STRV char **names = manifest_list(in->root, "bottles", NULL);
+	BB_AUTO_STRV char **names = manifest_list(in->places.home, "bottles", NULL);
 	BB_AUTO_BUF struct bb_buf out = { 0 };
 	bool has_any = names != NULL && names[0] != NULL;
 
@@ -322,7 +339,7 @@ static int ask_all(struct init *in, struct bb_err *err)
 static int write_new(const struct init *in, const char *kind, const char *name, const char *text,
 		     char **ret_path, struct bb_err *err)
 {
-	BB_AUTO_FREE char *dir = bb_text_printf("%s/%s", in->root, kind);
+	BB_AUTO_FREE char *dir = bb_text_printf("%s/%s", in->places.home, kind);
 	BB_AUTO_FREE char *path = path_of(in, kind, name);
 	int r;
 
@@ -342,10 +359,9 @@ static int check_written(const struct init *in, struct bb_err *err)
 	BB_AUTO(manifest_agent) struct manifest_agent *agent = NULL;
 	BB_AUTO(manifest_bottle) struct manifest_bottle *bottle = NULL;
 	char *names[2] = { in->bottle, NULL };
-	int r = manifest_load_agent(&(struct manifest_places){ .home = in->root }, in->agent,
-				    &agent, err);
+	int r = manifest_load_agent(&in->places.in, in->agent, &agent, err);
 
-	return r < 0 ? r : manifest_load_bottle(in->root, names, &bottle, err);
+	return r < 0 ? r : manifest_load_bottle(in->places.home, names, &bottle, err);
 }
 
 static int write_both(const struct init *in, char **ret_bottle, char **ret_agent,
@@ -425,9 +441,9 @@ static int init(struct init *in, struct bb_err *err)
 	BB_AUTO_FREE char *agent = NULL;
 	int r;
 
-	in->root = store_root(err);
-	if (in->root == NULL)
-		return err->code;
+	r = cli_places_find(&in->places, err);
+	if (r < 0)
+		return r;
 	in->image = cli_args_get(in->args, "image");
 	if (in->image != NULL && !store_is_slug(in->image))
 		return bb_err_set(err, BB_E_USAGE, "'%s' is not an image's name",

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/text.h"
 
 #define ESCAPE_MS  50 /* how long after Esc the rest of a key's sequence may come */
 #define CONTROL(c) ((c)&0x1f)
@@ -184,8 +185,8 @@ static int start_curses(struct tui_screen *s, struct bb_err *err)
 			delscreen(s->curses);
 		}
 		return bb_err_set(err, BB_E_MISSING,
-				  "this terminal (TERM is %s) cannot show a dialogue",
-				  name == NULL || name[0] == '\0' ? "not set" : "known for that");
+				  "this terminal (TERM is '%s') cannot show a dialogue",
+				  name == NULL ? "" : BB_ESCAPED(bb_view_str(name)));
 	}
 	(void)cbreak();
 	(void)noecho();

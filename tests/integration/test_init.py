@@ -239,3 +239,30 @@ def test_edit_with_a_real_editor_on_the_terminal():
             t.type("More words.\n")
             t.wait("/dev/tty", "is in order")  # standard input and output were no terminals
         assert re.search(r"^More words\.$", home.read("agents/one.md"), re.M)
+
+
+def test_agents_of_the_working_directory_count():
+    with New() as home:
+        home.alone("init", "mine", "--provider", "shell", "--yes", check=True)
+        work = os.path.join(home.top, "work")
+        os.makedirs(os.path.join(work, ".bot-bottle", "agents"))
+        with open(os.path.join(work, ".bot-bottle", "agents", "theirs.md"), "w", encoding="utf-8") as f:
+            f.write("---\nbottle: mine\n---\nThey say.\n")
+        done = home.run("init", "theirs", "--bottle", "mine", "--yes", check=False, cwd=work, start_new_session=True)
+        assert done.returncode == 125 and "this directory brings an agent 'theirs'" in done.stderr, done
+        home.env["EDITOR"] = script(home, "echo More. >> \"$1\"")
+        done = home.run("edit", "theirs", check=False, cwd=work, start_new_session=True)
+        assert done.returncode == 0 and "agent 'theirs' is in order" in done.stderr, done
+        with open(os.path.join(work, ".bot-bottle", "agents", "theirs.md"), encoding="utf-8") as f:
+            assert f.read().endswith("They say.\nMore.\n")
+        with Tmux(home.env, f"cd {quote(work)}; " + quote(program(), "start", "--dry-run"), 80, 24, home.top) as t:
+            t.wait("Which agent", "mine")
+            assert "from this directory, in mine: They say." in t.line("theirs")
+            t.keys("C-c")
+            t.wait("ENDED 130")
+        os.link(os.path.join(home.root, "agents", "mine.md"), os.path.join(work, ".bot-bottle", "agents", "mine.md"))
+        done = home.run("edit", "mine", check=False, cwd=work, start_new_session=True)
+        assert done.returncode == 125 and "is there twice" in done.stderr, done
+        os.symlink("/etc/passwd", os.path.join(work, ".bot-bottle", "agents", "link.md"))
+        done = home.run("edit", "link", check=False, cwd=work, start_new_session=True)
+        assert done.returncode == 125 and "there is no agent 'link'" in done.stderr, done
