@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/distro.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -52,8 +53,8 @@ static int run_mkfs(const char *path, struct bb_err *err)
 	int r;
 
 	if (plan.path == NULL)
-		return bb_err_set(err, BB_E_MISSING,
-				  "'mkfs.ext4' is not installed; run: apt install e2fsprogs");
+		return bb_err_set(err, BB_E_MISSING, "'mkfs.ext4' is not installed; %s",
+				  BB_INSTALL("e2fsprogs"));
 	if (target == NULL)
 		return bb_err_set(err, -ENOMEM, "out of memory");
 	r = spawn_run(&plan, MKFS_TIMEOUT_MS, &out, err);

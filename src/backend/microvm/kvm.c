@@ -13,15 +13,12 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/distro.h"
 #include "base/path.h"
-#include "base/text.h"
 
 #define KVM_CPUINFO_MAX (4 * 1024 * 1024)
 #define KVM_API         12 /* unchanged since 2007 */
 #define KVM_GROUPS_MAX  256
-
-#define OS_RELEASE_MAX 65536
-#define NIXOS_SWITCH   "into configuration.nix and run: sudo nixos-rebuild switch"
 
 const struct kvm_paths kvm_host_paths = { .device = "/dev/kvm",
 					  .cpuinfo = "/proc/cpuinfo",
@@ -100,18 +97,9 @@ static void say(struct kvm_look *look, enum kvm_finding finding, const char *bri
 	(void)snprintf(look->brief, sizeof(look->brief), "%s", brief);
 }
 
-/* A line ID=nixos, quoted or not. */
 static bool is_nixos(const struct kvm_paths *paths)
 {
-	BB_AUTO_BUF struct bb_buf text = { .cap = OS_RELEASE_MAX };
-	BB_AUTO_FREE char *all = NULL;
-
-	/* A symlink on most systems. Unreadable: as on any other. */
-	if (bb_path_read(paths->os_release, 0, &text, NULL) < 0)
-		return false;
-	all = bb_text_printf("\n%.*s\n", BB_VIEW_ARG(bb_buf_peek(&text)));
-	return all != NULL &&
-	       (strstr(all, "\nID=nixos\n") != NULL || strstr(all, "\nID=\"nixos\"\n") != NULL);
+	return bb_distro_read(paths->os_release) == BB_DISTRO_NIXOS;
 }
 
 static void look_missing(const struct kvm_paths *paths, struct kvm_look *look)
@@ -141,14 +129,16 @@ static void look_missing(const struct kvm_paths *paths, struct kvm_look *look)
 		paths->device);
 	if (is_nixos(paths)) {
 		(void)snprintf(look->mend, sizeof(look->mend),
-			       "put boot.kernelModules = [ \"%s\" ]; " NIXOS_SWITCH, module);
+			       "put boot.kernelModules = [ \"%s\" ]; " BB_DISTRO_NIXOS_SWITCH,
+			       module);
 		return;
 	}
-	(void)snprintf(look->mend, sizeof(look->mend),
-		       "run: sudo modprobe %s; should that fail, look for 'kvm' in the output of "
-		       "dmesg: the firmware may "
-		       "keep virtualisation off",
-		       module);
+	(void)snprintf(
+		look->mend, sizeof(look->mend),
+		"run: sudo modprobe %s && echo %s | sudo tee /etc/modules-load.d/kvm.conf; should "
+		"that fail, run: sudo dmesg | grep -i kvm (the firmware may keep "
+		"virtualisation off)",
+		module, module);
 }
 
 /* Is this user entered in the group, though the running session does not have it yet? */
@@ -179,10 +169,11 @@ static void look_forbidden(const struct kvm_paths *paths, struct kvm_look *look)
 		(void)snprintf(look->text, sizeof(look->text),
 			       "'%s' is not open to you: you are not in the group that may use it",
 			       paths->device);
-		(void)snprintf(look->mend, sizeof(look->mend),
-			       "put users.users.%s.extraGroups = [ \"kvm\" ]; " NIXOS_SWITCH
-			       ", then log in again",
-			       user);
+		(void)snprintf(
+			look->mend, sizeof(look->mend),
+			"put users.users.%s.extraGroups = [ \"kvm\" ]; " BB_DISTRO_NIXOS_SWITCH
+			", then log in again",
+			user);
 		return;
 	}
 	if (gr == NULL || st.st_gid == 0 || (st.st_mode & 060) != 060) {
@@ -220,8 +211,7 @@ static void look_broken(const struct kvm_paths *paths, const char *step, int err
 		       error == 0 ? "" : strerror(error));
 	(void)snprintf(look->mend, sizeof(look->mend),
 		       "another hypervisor may hold the CPU, or this machine's own host does not "
-		       "pass virtualisation on; "
-		       "dmesg may say more");
+		       "pass virtualisation on; run: sudo dmesg | grep -i kvm");
 }
 
 void kvm_look(const struct kvm_paths *paths, struct kvm_look *ret)

@@ -10,6 +10,7 @@
 #include "backend/microvm/qemu.h"
 #include "backend/report.h"
 #include "base/cleanup.h"
+#include "base/distro.h"
 #include "image/image.h"
 #include "sys/jail.h"
 
@@ -32,7 +33,7 @@ static void check_qemu(void *arg, struct backend_check *c)
 		return;
 	}
 	report_found(c, BACKEND_CHECK_FAIL, "%s", err.msg);
-	report_mend(c, "run: apt install qemu-system-x86");
+	report_mend(c, "%s", BB_INSTALL("qemu-system-x86"));
 }
 
 static void check_mkfs(void *arg, struct backend_check *c)
@@ -43,7 +44,7 @@ static void check_mkfs(void *arg, struct backend_check *c)
 		return;
 	}
 	report_found(c, BACKEND_CHECK_FAIL, "'mkfs.ext4' is not installed");
-	report_mend(c, "run: apt install e2fsprogs");
+	report_mend(c, "%s", BB_INSTALL("e2fsprogs"));
 }
 
 static void check_jail(void *arg, struct backend_check *c)

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/distro.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "store/store.h"
@@ -165,8 +166,8 @@ int qemu_find(struct qemu **ret, struct bb_err *err)
 			program = qemu_programs[i];
 	if (program == NULL)
 		return bb_err_set(err, BB_E_MISSING,
-				  "QEMU ('qemu-system-x86_64') is not installed; run: apt install "
-				  "qemu-system-x86");
+				  "QEMU ('qemu-system-x86_64') is not installed; %s",
+				  BB_INSTALL("qemu-system-x86"));
 	if (q == NULL || (q->path = strdup(program)) == NULL)
 		return bb_err_set(err, -ENOMEM, "out of memory");
 	r = list_libraries(program, &q->files, err);

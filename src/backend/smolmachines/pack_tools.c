@@ -2,6 +2,7 @@
 #include "backend/smolmachines/pack.h"
 #include "backend/smolmachines/registry.h"
 #include "base/cleanup.h"
+#include "base/distro.h"
 
 /* Its name on Debian, and what others call it. */
 static const char *const registry_names[] = { "docker-registry", "registry" };
@@ -23,14 +24,15 @@ int smolpack_check(const struct smolvm *vm, struct bb_err *err)
 	if (skopeo == NULL)
 		return bb_err_set(err, BB_E_MISSING,
 				  "'skopeo' is not installed, and smolvm %u.%u takes images from a "
-				  "registry only; run: apt install skopeo (or use smolvm "
-				  "" SMOLVM_SOCKET_VERSION " or later)",
-				  vm->version.major, vm->version.minor);
+				  "registry only; %s (or use smolvm " SMOLVM_SOCKET_VERSION
+				  " or later)",
+				  vm->version.major, vm->version.minor, BB_INSTALL("skopeo"));
 	if (registry == NULL)
-		return bb_err_set(err, BB_E_MISSING,
-				  "'docker-registry' is not installed, and smolvm %u.%u takes "
-				  "images from a registry only; run: apt install docker-registry "
-				  "(or use smolvm " SMOLVM_SOCKET_VERSION " or later)",
-				  vm->version.major, vm->version.minor);
+		return bb_err_set(
+			err, BB_E_MISSING,
+			"'docker-registry' is not installed, and smolvm %u.%u takes "
+			"images from a registry only; %s (or use smolvm " SMOLVM_SOCKET_VERSION
+			" or later)",
+			vm->version.major, vm->version.minor, BB_INSTALL("docker-registry"));
 	return 0;
 }

@@ -18,6 +18,7 @@
 
 #define PROOF_IMAGE "base" /* the kernel that proves it */
 #define ASK_DOCTOR  "run: bot-bottle doctor --backend smolmachines"
+#define ARCHIVE     "smolvm-VERSION-linux-x86_64.tar.gz"
 
 BB_DEFINE_AUTO(qemu, qemu_free)
 
@@ -55,8 +56,8 @@ void smol_see(bool deep, struct smol_seen *ret)
 {
 	const char *unproven = getenv(SMOL_UNPROVEN_VARIABLE);
 
-	*ret = (struct smol_seen){ .kvm_is_skipped =
-					   unproven != NULL && strcmp(unproven, "1") == 0 };
+	*ret = (struct smol_seen){ .kvm_is_skipped = unproven != NULL && strcmp(unproven, "1") == 0,
+				   .distro = bb_distro_here() };
 	ret->version_result = smolvm_open(smolvm_own_environment, &ret->vm, &ret->version_why);
 	ret->is_root = geteuid() == 0;
 	if (ret->version_result == 0)
@@ -75,7 +76,7 @@ void smol_seen_done(struct smol_seen *s)
 	smolvm_done(&s->vm);
 }
 
-static void judge_smolvm(void *arg, struct backend_check *c)
+void smol_judge_smolvm(void *arg, struct backend_check *c)
 {
 	const struct smol_seen *s = arg;
 
@@ -84,11 +85,21 @@ static void judge_smolvm(void *arg, struct backend_check *c)
 		return;
 	}
 	report_found(c, BACKEND_CHECK_FAIL, "'smolvm' is not on PATH");
-	report_mend(c, "install smolvm " SMOLVM_SOCKET_VERSION
-		       " or later; docs/linux.md says how, with a checksum, also on NixOS");
+	if (s->distro == BB_DISTRO_NIXOS)
+		report_mend(c,
+			    "add the flake github:smol-machines/smolvm of " SMOLVM_SOCKET_VERSION
+			    " or later to your system's (docs/linux.md shows the lines) and run: "
+			    "sudo nixos-rebuild switch");
+	else
+		report_mend(c, "install smolvm " SMOLVM_SOCKET_VERSION " or later: take " ARCHIVE
+			       " and checksums.sha256 of a release and run: sha256sum --check "
+			       "--ignore-missing checksums.sha256 && mkdir -p ~/.local/opt/smolvm "
+			       "~/.local/bin && tar -xzf " ARCHIVE
+			       " -C ~/.local/opt/smolvm --strip-components=1 && ln -s "
+			       "~/.local/opt/smolvm/smolvm ~/.local/bin/smolvm (docs/linux.md)");
 }
 
-static void judge_version(void *arg, struct backend_check *c)
+void smol_judge_version(void *arg, struct backend_check *c)
 {
 	const struct smol_seen *s = arg;
 	const struct smolvm_version *v = &s->vm.version;
@@ -160,6 +171,8 @@ static void judge_access(void *arg, struct backend_check *c)
 
 static void judge_opened(const struct smol_seen *s, struct backend_check *c)
 {
+	char install[BB_DISTRO_INSTALL_MAX];
+
 	switch (s->proof) {
 	case SMOL_PROOF_DONE:
 		report_found(c, BACKEND_CHECK_OK,
@@ -169,14 +182,16 @@ static void judge_opened(const struct smol_seen *s, struct backend_check *c)
 	case SMOL_PROOF_FAILED:
 		report_found(c, BACKEND_CHECK_FAIL, "'/dev/kvm' opens and is not usable: %s",
 			     s->proof_why);
-		report_mend(c, "smolvm has no emulation; use the microvm backend, which has, or "
-			       "look what dmesg says about kvm");
+		report_mend(c, "smolvm has no emulation: use --backend microvm, which has; for the "
+			       "reason run: sudo dmesg | grep -i kvm");
 		break;
 	case SMOL_PROOF_NO_QEMU:
 		report_found(c, BACKEND_CHECK_WARN,
 			     "not proven: '/dev/kvm' opens, but QEMU, whose guest would prove it, "
 			     "is not installed");
-		report_mend(c, "run: apt install qemu-system-x86, then " ASK_DOCTOR);
+		report_mend(
+			c, "%s, then " ASK_DOCTOR,
+			bb_distro_install(s->distro, "qemu-system-x86", install, sizeof(install)));
 		break;
 	case SMOL_PROOF_NO_IMAGE:
 		report_found(c, BACKEND_CHECK_WARN,
@@ -232,7 +247,7 @@ static void judge_netns(void *arg, struct backend_check *c)
 			     s->netns_why.msg);
 }
 
-static void judge_packing(void *arg, struct backend_check *c)
+void smol_judge_packing(void *arg, struct backend_check *c)
 {
 	const struct smol_seen *s = arg;
 
@@ -246,7 +261,7 @@ static void judge_packing(void *arg, struct backend_check *c)
 		report_found(c, BACKEND_CHECK_FAIL, "%.400s", s->pack_why.msg);
 }
 
-static void judge_verified(void *arg, struct backend_check *c)
+void smol_judge_verified(void *arg, struct backend_check *c)
 {
 	(void)arg;
 	report_found(c, BACKEND_CHECK_WARN,
@@ -255,15 +270,15 @@ static void judge_verified(void *arg, struct backend_check *c)
 }
 
 static const struct report_row rows[] = {
-	{ "smolvm", judge_smolvm },
-	{ "version", judge_version },
+	{ "smolvm", smol_judge_smolvm },
+	{ "version", smol_judge_version },
 	{ "user", judge_user },
 	{ "kvm-device", judge_device },
 	{ "kvm-access", judge_access },
 	{ "kvm-proof", judge_proof },
 	{ "network-namespace", judge_netns },
-	{ "packing", judge_packing },
-	{ "verified", judge_verified },
+	{ "packing", smol_judge_packing },
+	{ "verified", smol_judge_verified },
 };
 
 int smol_judge(struct smol_seen *s, struct backend_report *ret, struct bb_err *err)

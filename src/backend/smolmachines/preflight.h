@@ -11,6 +11,7 @@
 #include "backend/backend.h"
 #include "backend/microvm/kvm.h"
 #include "backend/smolmachines/smolvm.h"
+#include "base/distro.h"
 
 /* For a smolvm that needs no KVM, which is none that was released. */
 #define SMOL_UNPROVEN_VARIABLE "BOT_BOTTLE_SMOLVM_UNPROVEN"
@@ -40,6 +41,7 @@ struct smol_seen {
 	struct bb_err netns_why;
 	int pack_result; /* of smolpack_check(); looked at in TSI mode only */
 	struct bb_err pack_why;
+	enum bb_distro distro;
 };
 
 /* deep: boots a guest to prove KVM when nothing is remembered. */
@@ -47,6 +49,12 @@ void smol_see(bool deep, struct smol_seen *ret);
 void smol_seen_done(struct smol_seen *s);
 /* 0, or BB_E_MISSING with the first check that failed. */
 int smol_judge(struct smol_seen *s, struct backend_report *ret, struct bb_err *err);
+
+/* Rows that every system has; arg begins with a struct smol_seen. */
+void smol_judge_smolvm(void *arg, struct backend_check *c);
+void smol_judge_version(void *arg, struct backend_check *c);
+void smol_judge_packing(void *arg, struct backend_check *c);
+void smol_judge_verified(void *arg, struct backend_check *c);
 
 /* The preflight member of struct backend: both. */
 int smolmachines_preflight(bool deep, struct backend_report *ret, struct bb_err *err);

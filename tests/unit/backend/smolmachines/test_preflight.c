@@ -17,6 +17,7 @@ static struct smol_seen good_host(void)
 		.kvm = { .finding = KVM_OPENS, .text = "'/dev/kvm' opens" },
 		.proof = SMOL_PROOF_DONE,
 		.proof_ms = 1234,
+		.distro = BB_DISTRO_DEBIAN,
 	};
 }
 
@@ -90,7 +91,8 @@ static void no_smolvm_says_what_to_install(void **state)
 	(void)state;
 	s.vm.path = NULL;
 	s.version_result = BB_E_MISSING;
-	assert_stops(&s, "smolvm", "not on PATH", "install smolvm 1.7.5");
+	assert_stops(&s, "smolvm", "not on PATH", "install smolvm 1.7.5 or later");
+	assert_non_null(strstr(row("smolvm")->mend, "sha256sum --check"));
 	assert_row("version", BACKEND_CHECK_WARN, "not looked at", "");
 	assert_row("network-namespace", BACKEND_CHECK_WARN, "not looked at", "");
 }
@@ -186,6 +188,34 @@ static void without_a_proof_it_is_not_proven(void **state)
 	}
 }
 
+/* What to type is what this distribution understands. */
+static void the_mend_is_in_the_words_of_the_distribution(void **state)
+{
+	static const struct {
+		enum bb_distro distro;
+		const char *qemu, *smolvm;
+	} cases[] = {
+		{ BB_DISTRO_DEBIAN, "sudo apt install qemu-system-x86", "docs/linux.md" },
+		{ BB_DISTRO_FEDORA, "sudo dnf install qemu-system-x86-core", "docs/linux.md" },
+		{ BB_DISTRO_ARCH, "sudo pacman -S qemu-system-x86", "docs/linux.md" },
+		{ BB_DISTRO_NIXOS, "pkgs.qemu", "github:smol-machines/smolvm" },
+		{ BB_DISTRO_OTHER, "Debian's package 'qemu-system-x86'", "docs/linux.md" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		struct smol_seen s = good_host();
+
+		s.distro = cases[i].distro;
+		s.proof = SMOL_PROOF_NO_QEMU;
+		assert_may_start(&s);
+		assert_row("kvm-proof", BACKEND_CHECK_WARN, "not proven", cases[i].qemu);
+		s.vm.path = NULL;
+		s.version_result = BB_E_MISSING;
+		assert_stops(&s, "smolvm", "not on PATH", cases[i].smolvm);
+	}
+}
+
 static void tsi_mode_needs_a_namespace(void **state)
 {
 	struct smol_seen s = good_host();
@@ -260,6 +290,7 @@ int main(void)
 		cmocka_unit_test(a_device_that_does_not_work_stops),
 		cmocka_unit_test(a_failed_proof_stops),
 		cmocka_unit_test(without_a_proof_it_is_not_proven),
+		cmocka_unit_test(the_mend_is_in_the_words_of_the_distribution),
 		cmocka_unit_test(tsi_mode_needs_a_namespace),
 		cmocka_unit_test(root_is_told_and_may_be_refused),
 		cmocka_unit_test(kvm_is_not_looked_at_when_told_so),
