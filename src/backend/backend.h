@@ -52,6 +52,9 @@ struct backend_report {
 	struct backend_check checks[BACKEND_CHECKS_MAX];
 	size_t count;
 	char accelerator[64]; /* "kvm", "tcg (no /dev/kvm)", "shared kernel" */
+	/* What a guest could reach and should not, line by line: a start shows it and asks. "":
+	 * nothing. */
+	char question[4096];
 };
 
 const struct backend *backend_find(const char *name); /* NULL: unknown */

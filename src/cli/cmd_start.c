@@ -95,6 +95,23 @@ static int check_image(const struct cli_config *c, struct bb_err *err)
 	return r;
 }
 
+/* Not answered by --yes, which was said before this was known. */
+static int ask_about(const struct cli_config *c, const char *what, struct bb_err *err)
+{
+	int r = -1;
+
+	cli_out_note("a guest of backend '%s' could reach on this host:\n%s", c->backend, what);
+	if (!c->is_headless)
+		r = cli_out_ask("start all the same?", NULL);
+	if (r > 0)
+		return 0;
+	return bb_err_set(
+		err, BB_E_REFUSED,
+		r == 0 ? "not started"
+		       : "not started: what the guest could reach is for an operator at a "
+			 "terminal to answer for");
+}
+
 /* A backend that needs more than this host has: the sentence of the first check that fails, which
  * doctor shows too, before anything is made. */
 static int check_backend(const struct cli_config *c, struct bb_err *err)
@@ -106,7 +123,7 @@ static int check_backend(const struct cli_config *c, struct bb_err *err)
 		return 0; /* what it lacks is told where it is missed, and costs no time else */
 	if (backend_preflight(b, false, &report, err) < 0)
 		return bb_err_wrap(err, "backend '%s'", c->backend);
-	return 0;
+	return report.question[0] == '\0' ? 0 : ask_about(c, report.question, err);
 }
 
 static int check_terminal(const struct cli_config *c, const struct cli_args *args,
