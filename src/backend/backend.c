@@ -90,6 +90,17 @@ int backend_guest_launch(struct backend_guest *g, struct bb_err *err)
 	return g->backend->kept->launch(g, err);
 }
 
+void backend_guest_end(struct backend_guest *g)
+{
+	if (g->backend->kept != NULL)
+		g->backend->kept->end(g);
+}
+
+bool backend_guest_is_left(struct backend_guest *g)
+{
+	return g->backend->kept != NULL && g->backend->kept->is_left(g);
+}
+
 int backend_guest_pidfd(const struct backend_guest *g)
 {
 	return g->backend->pidfd(g);

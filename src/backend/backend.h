@@ -128,11 +128,23 @@ void backend_event_done(struct backend_event *e); /* closes the door's sockets, 
 int backend_guest_minted(struct backend_guest *g, struct bb_view ca_pem, struct bb_err *err);
 /* The bundle holds the door's sockets. */
 int backend_guest_launch(struct backend_guest *g, struct bb_err *err);
+/* The word to remove the guest, without waiting for it: no more events, and the pidfd tells when it
+ * is gone. Destroyed before that, the keeper goes on alone. A backend that is not kept: nothing. */
+void backend_guest_end(struct backend_guest *g);
+/* Once ended: the machine is still there, since its keeper is still at it, was killed or could not
+ * remove it. The next command looks after it. */
+bool backend_guest_is_left(struct backend_guest *g);
 
-/* Removes what killed keepers left; every command calls it. Quick when there is nothing. told (may
- * be NULL) hears of each machine, with what went wrong or NULL. */
-int backend_reap(void (*told)(void *arg, const char *machine, const char *why), void *arg,
-		 struct bb_err *err);
+/* Removes what killed keepers left, and waits a moment for one that still removes its own machine;
+ * every command calls it. Quick when there is nothing. told (may be NULL) hears of each machine. */
+enum backend_reaped {
+	BACKEND_REAP_BEGINS, /* this may take a while */
+	BACKEND_REAP_GONE,
+	BACKEND_REAP_LEFT, /* why says what went wrong */
+};
+typedef void backend_told(void *arg, const char *machine, enum backend_reaped what,
+			  const char *why);
+int backend_reap(backend_told *told, void *arg, struct bb_err *err);
 
 /* Machines of ours that nobody remembers: their record was lost. found is told of each; slow (asks
  * the backend's own program, where there is one). The first error, after all were asked. */

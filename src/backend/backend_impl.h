@@ -10,6 +10,8 @@ struct backend_kept {
 	int (*next_event)(struct backend_guest *g, struct backend_event *ret, struct bb_err *err);
 	int (*minted)(struct backend_guest *g, struct bb_view ca_pem, struct bb_err *err);
 	int (*launch)(struct backend_guest *g, struct bb_err *err);
+	void (*end)(struct backend_guest *g);
+	bool (*is_left)(struct backend_guest *g);
 };
 
 struct backend {
@@ -38,8 +40,7 @@ struct backend {
 		      void *arg, struct bb_err *err);
 	int (*stray_remove)(const char *machine, struct bb_err *err);
 	/* Removes what killed processes left. NULL: nothing can be left. */
-	int (*reap)(void (*told)(void *arg, const char *machine, const char *why), void *arg,
-		    struct bb_err *err);
+	int (*reap)(backend_told *told, void *arg, struct bb_err *err);
 };
 
 /* The first member of every backend's guest struct. */

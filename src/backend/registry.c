@@ -30,8 +30,7 @@ const char *const *backend_names(void)
 	return names;
 }
 
-int backend_reap(void (*told)(void *arg, const char *machine, const char *why), void *arg,
-		 struct bb_err *err)
+int backend_reap(backend_told *told, void *arg, struct bb_err *err)
 {
 	int total = 0;
 

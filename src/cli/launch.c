@@ -25,7 +25,7 @@
 #include "store/store.h"
 #include "sys/spawn.h"
 
-#define UNDO_MS 15000 /* the monitor kills its parts and removes its directories well within */
+#define UNDO_MS 15000 /* the monitor's END_PARTS_MS and END_KEEPER_MS, and some */
 
 /* What the monitor and its parts may know of the operator's environment. */
 static const char *const kept_variables[] = {
@@ -283,11 +283,17 @@ static int wait_ready(struct launching *l, struct cli_bottle *ret, struct bb_err
 /* Undoes: the monitor notices that the report socket closed, and is killed when it does not go. */
 static void undo(struct launching *l)
 {
+	int code = 0;
+
+	if (isatty(STDERR_FILENO))
+		cli_out_step("taking the launch back");
 	if (l->report >= 0)
 		(void)close(bb_take_fd(&l->report));
 	if (l->monitor.pidfd >= 0)
-		(void)spawn_wait(&l->monitor, UNDO_MS);
+		code = spawn_wait(&l->monitor, UNDO_MS);
 	cli_out_step(NULL);
+	if (code == MONITOR_EXIT_REMAINS)
+		cli_out_note("%s", MONITOR_REMAINS);
 }
 
 int cli_launch(const struct cli_config *config, struct cli_bottle *ret, struct bb_err *err)

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backend/backend.h"
 #include "base/cleanup.h"
@@ -85,13 +86,17 @@ static void tell_reaped(void *arg, const char *identity)
 	cli_out_note("'%s' had lost its monitor; what was left of it is cleaned up", identity);
 }
 
-static void tell_removed(void *arg, const char *machine, const char *why)
+static void tell_removed(void *arg, const char *machine, enum backend_reaped what, const char *why)
 {
 	(void)arg;
-	if (why == NULL)
+	if (what == BACKEND_REAP_BEGINS && isatty(STDERR_FILENO))
+		cli_out_step("removing a machine that was left over");
+	else if (what != BACKEND_REAP_BEGINS)
+		cli_out_step(NULL);
+	if (what == BACKEND_REAP_GONE)
 		cli_out_note("machine '%s' had lost its keeper; it is removed", machine);
-	else
-		cli_out_note("machine '%s' is left over and cannot be removed: %s", machine, why);
+	else if (what == BACKEND_REAP_LEFT)
+		cli_out_note("machine '%s' is left over and not removed yet: %s", machine, why);
 }
 
 /* What killed processes left. A failure to look is the command's to report, when it matters to it.

@@ -317,9 +317,10 @@ int keeper_run(int link_fd, int console_fd)
 		say_started(&k);
 		stay(&k);
 	}
+	say(&k, IPC_KEEPER_STEP, "removing the machine");
 	release_all(&k);
 	if (r < 0)
 		say_failed(&k, &err);
 	keeper_done(&k);
-	return r == 0 && !k.is_left ? 0 : 1;
+	return k.is_left ? KEEPER_EXIT_LEFT : r == 0 ? 0 : 1;
 }

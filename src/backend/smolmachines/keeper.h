@@ -33,6 +33,8 @@ int keeper_plan_encode(const struct keeper_plan *p, struct bb_buf *out);
 int keeper_plan_decode(struct bb_view in, struct keeper_plan *ret, struct bb_err *err);
 void keeper_plan_done(struct keeper_plan *p);
 
+#define KEEPER_EXIT_LEFT 2 /* the machine could not be removed: the next command tries again */
+
 /* main() of bot-bottle-keeper: runs until the machine is gone. Exit code. */
 int keeper_run(int link_fd, int console_fd);
 

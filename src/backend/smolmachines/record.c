@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -14,12 +15,14 @@
 #include <jansson.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/text.h"
 
 #define RECORD_MAX 65536
 #define LOCK_TRIES 16
+#define WAIT_MS    50 /* between two looks at a keeper's lock */
 
 static inline void record_unref(json_t **j)
 {
@@ -57,7 +60,7 @@ static int lock_file(const char *path, int flags, struct bb_err *err)
 	return bb_err_set(err, -EBUSY, "'%s' changes all the time", path);
 }
 
-static char *record_text(const struct smolvm *vm)
+static char *record_text(const struct smolvm *vm, const char *run_dir)
 {
 	AUTO_JSON json_t *env = json_array();
 	AUTO_JSON json_t *root = NULL;
@@ -65,15 +68,16 @@ static char *record_text(const struct smolvm *vm)
 	for (size_t i = 0; env != NULL && vm->env[i] != NULL; i++)
 		if (json_array_append_new(env, json_string(vm->env[i])) < 0)
 			return NULL; /* not UTF-8 */
-	root = json_pack("{s:i, s:s, s:O}", "format", 1, "smolvm", vm->path, "environment", env);
+	root = json_pack("{s:i, s:s, s:s, s:O}", "format", 1, "smolvm", vm->path, "run_dir",
+			 run_dir, "environment", env);
 	return root == NULL ? NULL : json_dumps(root, JSON_INDENT(1));
 }
 
 int smol_record_hold(const char *dir, const char *machine, const struct smolvm *vm,
-		     struct smol_record *ret, struct bb_err *err)
+		     const char *run_dir, struct smol_record *ret, struct bb_err *err)
 {
 	BB_AUTO_FREE char *path = bb_text_printf("%s/%s", dir, machine);
-	BB_AUTO_FREE char *text = record_text(vm);
+	BB_AUTO_FREE char *text = record_text(vm, run_dir);
 	BB_AUTO_CLOSE int fd = -1;
 	struct stat st;
 	int r;
@@ -81,7 +85,9 @@ int smol_record_hold(const char *dir, const char *machine, const struct smolvm *
 	if (path == NULL)
 		return no_memory(err);
 	if (text == NULL)
-		return bb_err_set(err, -EINVAL, "smolvm's path or environment is not UTF-8");
+		return bb_err_set(
+			err, -EINVAL,
+			"smolvm's path, its environment or the run directory is not UTF-8");
 	r = bb_path_mkdirs(dir, 0700, err);
 	if (r < 0)
 		return r;
@@ -124,19 +130,27 @@ void smol_record_abandon(struct smol_record *r)
 	let_go(r);
 }
 
+/* NULL: damaged, or not written to its end. */
+static json_t *read_record(int fd)
+{
+	BB_AUTO_BUF struct bb_buf text;
+
+	bb_buf_init(&text, RECORD_MAX);
+	if (lseek(fd, 0, SEEK_SET) < 0 || bb_fd_read_to_end(fd, &text) < 0)
+		return NULL;
+	return json_loadb((const char *)bb_buf_peek(&text).p, bb_buf_size(&text), 0, NULL);
+}
+
 /* How smolvm was run; from now on's environment when the record does not say. */
 static int open_recorded(int fd, struct smolvm *ret, struct bb_err *err)
 {
-	BB_AUTO_BUF struct bb_buf text;
-	AUTO_JSON json_t *root = NULL;
+	AUTO_JSON json_t *root = read_record(fd);
 	BB_AUTO_STRV char **env = calloc(1, sizeof(*env));
 	json_t *list;
 	const char *path;
 
-	bb_buf_init(&text, RECORD_MAX);
-	if (lseek(fd, 0, SEEK_SET) < 0 || bb_fd_read_to_end(fd, &text) < 0 || env == NULL)
-		return bb_err_set(err, -EIO, "its record cannot be read");
-	root = json_loadb((const char *)bb_buf_peek(&text).p, bb_buf_size(&text), 0, NULL);
+	if (env == NULL)
+		return no_memory(err);
 	path = json_string_value(json_object_get(root, "smolvm"));
 	list = json_object_get(root, "environment");
 	if (path == NULL || path[0] != '/' || !json_is_array(list))
@@ -150,37 +164,91 @@ static int open_recorded(int fd, struct smolvm *ret, struct bb_err *err)
 	return smolvm_open_at(strdup(path), bb_take_ptr(&env), ret, err);
 }
 
-/* 1: gone, 0: held by a living keeper (or just gone), negative: still there. */
-static int reap_one(const char *path, const char *machine, struct bb_err *err)
+/* What a reaping has to tell, and to whom. */
+struct reaping {
+	backend_told *told;
+	void *arg;
+	const char *machine;
+};
+
+static void tell(const struct reaping *t, enum backend_reaped what, const char *why)
 {
-	struct smol_record record = { .lock_fd = lock_file(path, 0, NULL) };
+	if (t->told != NULL)
+		t->told(t->arg, t->machine, what, why);
+}
+
+/* Its keeper lives and the bottle does not: the machine is being removed. */
+static bool is_over(const char *path)
+{
+	BB_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	AUTO_JSON json_t *root = fd < 0 ? NULL : read_record(fd);
+	const char *run_dir = json_string_value(json_object_get(root, "run_dir"));
+
+	return run_dir != NULL && access(run_dir, F_OK) < 0 && errno == ENOENT;
+}
+
+/* The record's lock, when nobody has it (any more); else as lock_file(). -EALREADY: its keeper is
+ * still at it. */
+static int take_record(const char *path, const struct reaping *t)
+{
+	uint64_t deadline_ms = bb_clock_ms() + SMOL_RECORD_WAIT_MS;
+	int fd = lock_file(path, 0, NULL);
+
+	if (fd != -EBUSY || !is_over(path))
+		return fd;
+	tell(t, BACKEND_REAP_BEGINS, NULL);
+	while (fd == -EBUSY && bb_clock_left_ms(deadline_ms) > 0) {
+		(void)poll(NULL, 0, WAIT_MS);
+		fd = lock_file(path, 0, NULL);
+	}
+	return fd == -EBUSY ? -EALREADY : fd;
+}
+
+static int remove_machine(int record_fd, const char *machine, struct bb_err *err)
+{
 	struct smolvm vm = { 0 };
 	struct stat st;
 	int r = 0;
 
-	if (record.lock_fd < 0)
-		return 0;
-	record.path = strdup(path);
 	/* Empty: its keeper was killed before there was a machine. */
-	if (fstat(record.lock_fd, &st) < 0 || st.st_size != 0)
-		r = open_recorded(record.lock_fd, &vm, err);
+	if (fstat(record_fd, &st) == 0 && st.st_size == 0)
+		return 0;
+	r = open_recorded(record_fd, &vm, err);
 	if (r == BB_E_REFUSED && vm.path != NULL)
 		r = 0; /* a version that starts nothing any more still removes */
-	if (r == 0 && vm.path != NULL)
+	if (r == 0)
 		r = smolvm_remove(&vm, machine, err);
 	smolvm_done(&vm);
-	if (r < 0 || record.path == NULL) {
-		if (record.path == NULL)
-			(void)close(record.lock_fd);
-		smol_record_abandon(&record);
-		return r < 0 ? r : no_memory(err);
-	}
-	smol_record_drop(&record);
-	return 1;
+	return r;
 }
 
-int smol_record_reap(const char *dir, void (*told)(void *arg, const char *machine, const char *why),
-		     void *arg, struct bb_err *err)
+/* 1: gone, 0: held by a living bottle's keeper (or just gone), negative: still there. */
+static int reap_one(const char *path, const struct reaping *t, struct bb_err *err)
+{
+	struct smol_record record = { .path = strdup(path), .lock_fd = -1 };
+	int r;
+
+	if (record.path == NULL)
+		return no_memory(err);
+	record.lock_fd = take_record(path, t);
+	if (record.lock_fd < 0) {
+		r = record.lock_fd == -EALREADY
+			    ? bb_err_set(err, -EBUSY, "its keeper still removes it")
+			    : 0;
+		record.lock_fd = -1;
+		smol_record_abandon(&record);
+		return r;
+	}
+	tell(t, BACKEND_REAP_BEGINS, NULL);
+	r = remove_machine(record.lock_fd, t->machine, err);
+	if (r < 0)
+		smol_record_abandon(&record);
+	else
+		smol_record_drop(&record);
+	return r < 0 ? r : 1;
+}
+
+int smol_record_reap(const char *dir, backend_told *told, void *arg, struct bb_err *err)
 {
 	DIR *d = opendir(dir);
 	int gone = 0, first = 0;
@@ -188,18 +256,20 @@ int smol_record_reap(const char *dir, void (*told)(void *arg, const char *machin
 	if (d == NULL)
 		return errno == ENOENT ? 0 : bb_err_errno(err, "cannot read '%s'", dir);
 	for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
+		const struct reaping t = { told, arg, e->d_name };
 		BB_AUTO_FREE char *identity = smolvm_machine_identity(e->d_name);
 		BB_AUTO_FREE char *path = bb_text_printf("%s/%s", dir, e->d_name);
 		struct bb_err why = { 0 };
-		int r = identity == NULL || path == NULL ? 0 : reap_one(path, e->d_name, &why);
+		int r = identity == NULL || path == NULL ? 0 : reap_one(path, &t, &why);
 
 		if (r < 0 && first == 0) {
 			first = r; /* the others are removed all the same */
 			(void)bb_err_set(err, r, "%s", why.msg);
 		}
 		gone += r > 0;
-		if (r != 0 && told != NULL)
-			told(arg, e->d_name, r < 0 ? why.msg : NULL);
+		if (r != 0)
+			tell(&t, r < 0 ? BACKEND_REAP_LEFT : BACKEND_REAP_GONE,
+			     r < 0 ? why.msg : "");
 	}
 	(void)closedir(d);
 	return first < 0 ? first : gone;

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+#include "backend/backend.h"
 #include "backend/smolmachines/smolvm.h"
 #include "base/err.h"
 
@@ -17,19 +18,20 @@ struct smol_record {
 	int lock_fd; /* owned; -1: not held */
 };
 
-/* dir is made (0700) if missing. -EBUSY: a living keeper holds a machine of this name. */
+/* dir is made (0700) if missing. run_dir is there for as long as the bottle lives. -EBUSY: a living
+ * keeper holds a machine of this name. */
 int smol_record_hold(const char *dir, const char *machine, const struct smolvm *vm,
-		     struct smol_record *ret, struct bb_err *err);
+		     const char *run_dir, struct smol_record *ret, struct bb_err *err);
 /* The machine is gone: removes the file, then lets go of the lock. */
 void smol_record_drop(struct smol_record *r);
 /* Lets go of the lock and leaves the file: the next command tries again. */
 void smol_record_abandon(struct smol_record *r);
 
-/* Removes the machines of records that nobody holds. told (may be NULL) hears of each machine, with
- * what went wrong or NULL. Returns how many are gone, or the first error when one could not be
- * removed. */
-int smol_record_reap(const char *dir, void (*told)(void *arg, const char *machine, const char *why),
-		     void *arg, struct bb_err *err);
+/* Removes the machines of records that nobody holds. Where a keeper still removes the machine of a
+ * bottle that is over, waits for it, SMOL_RECORD_WAIT_MS at most. told (may be NULL) hears of each
+ * machine. Returns how many are gone, or the first error when one could not be removed. */
+#define SMOL_RECORD_WAIT_MS 10000
+int smol_record_reap(const char *dir, backend_told *told, void *arg, struct bb_err *err);
 
 /* Machines whose name is of ours and that have no record in dir. */
 int smol_record_strays(const char *dir, const struct smolvm *vm,

@@ -2,18 +2,22 @@
  * The end of a machine. Deleting a running one leaves its process behind (0.8.0), so the order is:
  * stop, see that the process is gone, delete, see that it is not listed. Not heeding an
  * interruption: half removed is what the next command would have to finish.
+ *
+ * A command of smolvm's that was killed half way may have left more than its rows tell: a process
+ * of which no row speaks yet, a directory without a row. Both are looked for at the end.
  */
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 
 #include "backend/smolmachines/smolvm.h"
+#include "backend/smolmachines/vmdir.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
 
-#define STOP_MS       30000
-#define DELETE_MS     60000
+#define STOP_MS       15000 /* its process is killed then */
+#define DELETE_MS     30000
 #define GRACE_MS      5000 /* after stop: the process ends by itself */
 #define KILLED_MS     5000
 #define LISTED_MS     5000
@@ -120,26 +124,62 @@ static int delete_machine(const struct smolvm *vm, const char *name, struct bb_e
 	return r < 0 ? r : see_gone(vm, name, err);
 }
 
+/* Where its files are: what smolvm says, else where its versions put them. */
+static char *find_dir(const struct smolvm *vm, const char *name)
+{
+	const struct statepath_env paths = smolvm_paths(vm);
+	char *dir = NULL;
+
+	if (smolvm_data_dir(vm, name, &dir, NULL) == 0)
+		return dir;
+	return statepath_machine(&paths, name, NULL);
+}
+
+/* What smolvm knows of it. *ret_dir: what is not there any more when this succeeds; NULL: not to be
+ * told. */
+static int remove_known(const struct smolvm *vm, const char *name, char **ret_dir, bool *ret_known,
+			struct bb_err *err)
+{
+	struct smolvm_status status = { 0 };
+	BB_AUTO_CLOSE int pidfd = -1;
+	int r = smolvm_status(vm, name, &status, err);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	*ret_known = r == 0;
+	*ret_dir = find_dir(vm, name);
+	if (r == -ENOENT)
+		return *ret_dir == NULL ? 0 : vmdir_end_processes(*ret_dir, err);
+	pidfd = hold_process(vm, &status);
+	r = stop(vm, name, pidfd, err);
+	if (r == 0 && *ret_dir != NULL)
+		r = vmdir_end_processes(*ret_dir, err); /* before its disks go */
+	return r < 0 ? r : delete_machine(vm, name, err);
+}
+
+/* A process that was about to be one when it was looked for before is one by now. */
+static int remove_rest(const char *name, const char *dir, bool was_known, struct bb_err *err)
+{
+	int r = vmdir_end_processes(dir, err);
+
+	if (r >= 0)
+		r = vmdir_discard(dir, name, err);
+	if (r == 0 && was_known && access(dir, F_OK) == 0)
+		r = bb_err_set(err, -ENOTEMPTY, "its directory '%s' is still there", dir);
+	return r;
+}
+
 int smolvm_remove(const struct smolvm *vm, const char *name, struct bb_err *err)
 {
 	struct smolvm whole = *vm;
-	struct smolvm_status status = { 0 };
 	BB_AUTO_FREE char *dir = NULL;
-	BB_AUTO_CLOSE int pidfd = -1;
+	bool was_known = false;
 	int r;
 
 	whole.interrupt_fd = -1;
-	r = smolvm_status(&whole, name, &status, err);
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return bb_err_wrap(err, "machine '%s' was not removed", name);
-	(void)smolvm_data_dir(&whole, name, &dir, NULL); /* then it is not looked for below */
-	pidfd = hold_process(&whole, &status);
-	r = stop(&whole, name, pidfd, err);
-	if (r == 0)
-		r = delete_machine(&whole, name, err);
-	if (r == 0 && dir != NULL && access(dir, F_OK) == 0)
-		r = bb_err_set(err, -ENOTEMPTY, "its directory '%s' is still there", dir);
+	whole.deadline_ms = bb_clock_ms() + SMOLVM_REMOVE_MS;
+	r = remove_known(&whole, name, &dir, &was_known, err);
+	if (r >= 0 && dir != NULL)
+		r = remove_rest(name, dir, was_known, err);
 	return r < 0 ? bb_err_wrap(err, "machine '%s' was not removed", name) : 0;
 }

@@ -24,13 +24,15 @@
 /* From the door on: unpacking the image, smolvm's own 30 s, its first command, and the connection;
  * each has a shorter limit of its own in the keeper. */
 #define HELLO_MS 480000
-/* The keeper stops and deletes the machine; it has a limit for each of both. */
-#define END_MS 150000
+/* For a keeper that nobody told to end before. */
+#define END_MS 10000
 
 struct smol_handle {
 	struct backend_guest base; /* first */
 	int link_fd;
 	struct spawn_child keeper;
+	bool is_ending;
+	int keeper_code; /* once it has ended; -EAGAIN: it has not */
 	char note[128];
 };
 
@@ -117,15 +119,40 @@ static int send_plan(const struct smol_handle *h, const struct backend_plan *pla
 		     : send(h, IPC_KEEPER_PLAN, bb_buf_peek(&body), err);
 }
 
+/* The link's end is the word to release everything. */
+static void smol_end(struct backend_guest *g)
+{
+	struct smol_handle *h = handle_of(g);
+
+	bb_cleanup_fd(&h->link_fd);
+	h->link_fd = -1;
+	h->is_ending = true;
+}
+
+static bool smol_is_left(struct backend_guest *g)
+{
+	struct smol_handle *h = handle_of(g);
+
+	if (h->keeper.pidfd >= 0)
+		h->keeper_code = spawn_reap(&h->keeper);
+	return h->keeper_code == -EAGAIN || h->keeper_code == KEEPER_EXIT_LEFT ||
+	       h->keeper_code >= 128;
+}
+
 static void smol_destroy(struct backend_guest *g)
 {
 	struct smol_handle *h = handle_of(g);
 
 	if (h == NULL)
 		return;
-	bb_cleanup_fd(&h->link_fd); /* the word to release everything */
-	if (h->keeper.pidfd >= 0)
-		(void)spawn_wait(&h->keeper, END_MS); /* late: what is left has its record */
+	if (!h->is_ending) {
+		smol_end(g);
+		if (h->keeper.pidfd >= 0)
+			(void)spawn_wait(&h->keeper, END_MS); /* late: its record stays */
+	} else {
+		(void)smol_is_left(g);
+		bb_cleanup_fd(&h->keeper.pidfd); /* one that is still at it goes on without us */
+	}
 	free(h);
 }
 
@@ -289,8 +316,7 @@ static int smol_launch(struct backend_guest *g, struct bb_err *err)
 	return send(handle_of(g), IPC_KEEPER_LAUNCH, bb_view_of(NULL, 0), err);
 }
 
-static int smol_reap(void (*told)(void *arg, const char *machine, const char *why), void *arg,
-		     struct bb_err *err)
+static int smol_reap(backend_told *told, void *arg, struct bb_err *err)
 {
 	BB_AUTO_FREE char *dir = smol_record_dir(err);
 
@@ -347,6 +373,8 @@ static const struct backend_kept smol_kept = {
 	.next_event = smol_next_event,
 	.minted = smol_minted,
 	.launch = smol_launch,
+	.end = smol_end,
+	.is_left = smol_is_left,
 };
 
 const struct backend backend_smolmachines = {

@@ -166,7 +166,8 @@ struct statepath_env smolvm_paths(const struct smolvm *vm)
 	/* HOME is always in it where there is any; see smolvm_environment(). */
 	return (struct statepath_env){ .os = STATEPATH_HERE,
 				       .home = smolvm_variable(vm, "HOME"),
-				       .xdg_data_home = smolvm_variable(vm, "XDG_DATA_HOME") };
+				       .xdg_data_home = smolvm_variable(vm, "XDG_DATA_HOME"),
+				       .xdg_cache_home = smolvm_variable(vm, "XDG_CACHE_HOME") };
 }
 
 void smolvm_done(struct smolvm *vm)
@@ -295,6 +296,13 @@ static int watch_error(int r, char *const *argv, int timeout_ms, struct bb_err *
 	return bb_err_set(err, r, "cannot wait for '%s': %s", what, bb_err_name(r));
 }
 
+static int limited_ms(const struct smolvm *vm, int timeout_ms)
+{
+	int left = vm->deadline_ms == 0 ? timeout_ms : bb_clock_left_ms(vm->deadline_ms);
+
+	return left < timeout_ms ? left : timeout_ms;
+}
+
 static int start_child(const struct smolvm *vm, char *const *argv, const struct pipes *p,
 		       struct spawn_child *ret, struct bb_err *err)
 {
@@ -318,7 +326,7 @@ int smolvm_run(const struct smolvm *vm, char **argv, const struct bb_view *input
 	BB_AUTO_STRV char **owned = argv;
 	AUTO_PIPES p = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
 	struct spawn_child child = { .pid = -1, .pidfd = -1 };
-	uint64_t deadline_ms = bb_clock_ms() + (uint64_t)timeout_ms;
+	uint64_t deadline_ms;
 	int r;
 
 	*ret = (struct smolvm_result){ 0 };
@@ -326,6 +334,10 @@ int smolvm_run(const struct smolvm *vm, char **argv, const struct bb_view *input
 	bb_buf_init(&ret->err, SMOLVM_ERROR_MAX);
 	if (owned == NULL)
 		return no_memory(err);
+	timeout_ms = limited_ms(vm, timeout_ms);
+	if (timeout_ms == 0)
+		return watch_error(BB_E_DEADLINE, owned, timeout_ms, err);
+	deadline_ms = bb_clock_ms() + (uint64_t)timeout_ms;
 	r = pipes_open(&p, input, err);
 	if (r == 0)
 		r = start_child(vm, owned, &p, &child, err);

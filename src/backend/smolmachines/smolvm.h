@@ -30,8 +30,9 @@ struct smolvm {
 	struct smolvm_version version;
 	enum smolvm_mode mode;
 	struct smolvm_quirks quirks;
-	int interrupt_fd; /* borrowed; hung up: the running command is ended and -ECANCELED
-			     returned. -1: none */
+	int interrupt_fd;     /* borrowed; hung up: the running command is ended and -ECANCELED
+				 returned. -1: none */
+	uint64_t deadline_ms; /* no command runs beyond it (bb_clock_ms()); 0: none */
 };
 
 /* The value of a variable in the operator's environment, or NULL: getenv, or a test's. */
@@ -129,8 +130,11 @@ int wait_exec_ready(const struct smolvm *vm, const char *name, int timeout_ms, s
 
 /*
  * stop, wait until its process is gone (killed by its pidfd after a grace), delete, wait until ls
- * does not list it. A machine that is not there: success. vm->interrupt_fd is not heeded.
+ * does not list it; then what a command that was killed half way left of it (vmdir.h). A machine
+ * that is not there: success. vm->interrupt_fd is not heeded. Ends within SMOLVM_REMOVE_MS and a
+ * few seconds.
  */
+#define SMOLVM_REMOVE_MS 60000
 int smolvm_remove(const struct smolvm *vm, const char *name, struct bb_err *err);
 
 #endif

@@ -61,7 +61,8 @@ int smol_step_allocate(const struct smolvm *vm, const struct keeper_plan *plan,
 	int r = smolvm_machine_name(plan->identity, ret->machine, sizeof(ret->machine), err);
 
 	if (r == 0)
-		r = smol_record_hold(dirs->records, ret->machine, vm, &ret->record, err);
+		r = smol_record_hold(dirs->records, ret->machine, vm, plan->run_dir, &ret->record,
+				     err);
 	if (r < 0)
 		return r;
 	return vm->mode == SMOLVM_TSI ? allocate_tsi(plan, dirs, ret, err)

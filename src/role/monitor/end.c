@@ -18,24 +18,33 @@
 
 #define END_GUEST_MS 8000 /* TERM, 5 s, KILL, sync: the guest's own order takes less */
 #define END_PARTS_MS 500
+/* For a keeper to remove its machine; then it goes on alone, and the next command looks after it.
+ * Less than a command that takes its launch back waits (cli/launch.c). */
+#define END_KEEPER_MS 10000
 
 static void end_finish(struct monitor *m);
+
+static void arm(struct monitor *m, uint64_t ms)
+{
+	loop_timer_set(m->ending.timer, ms);
+}
 
 void end_on_timer(void *arg)
 {
 	struct monitor *m = arg;
 
-	if (m->ending.is_torn_down) {
-		parts_kill(m);
-		end_finish(m);
+	if (!m->ending.is_torn_down) {
+		end_tear_down(m);
 		return;
 	}
-	end_tear_down(m);
-}
-
-static void arm(struct monitor *m, uint64_t ms)
-{
-	loop_timer_set(m->ending.timer, ms);
+	parts_kill(m);
+	if (!guest_is_gone(m) && !m->ending.waits_for_guest) {
+		m->ending.waits_for_guest = true;
+		launch_step(m, "removing the machine");
+		arm(m, END_KEEPER_MS);
+		return;
+	}
+	end_finish(m);
 }
 
 void end_shutdown(struct monitor *m)
@@ -70,7 +79,7 @@ void end_part_gone(struct monitor *m)
 	if (m->parts[PART_EGRESS].exit_watch == NULL && m->parts[PART_RECORDER].link != NULL)
 		(void)link_send(m->parts[PART_RECORDER].link, IPC_SHUTDOWN, 0, bb_view_of(NULL, 0),
 				NULL, 0); /* one that is gone needs no word */
-	if (parts_are_gone(m))
+	if (parts_are_gone(m) && guest_is_gone(m))
 		end_finish(m);
 }
 
@@ -111,6 +120,8 @@ static void write_epitaph(struct monitor *m)
 {
 	struct bb_err err = { 0 };
 
+	if (m->ending.has_remains && m->meta->problem == NULL)
+		m->meta->problem = strdup(MONITOR_REMAINS);
 	m->meta->has_ended = true;
 	m->meta->exit_code = m->ending.exit_code;
 	m->meta->reason = strdup(m->ending.reason);
@@ -125,11 +136,13 @@ static void write_epitaph(struct monitor *m)
 static void end_finish(struct monitor *m)
 {
 	loop_timer_stop(m->ending.timer);
+	m->ending.has_remains =
+		m->guest != NULL && !m->launch.kept.has_failed && backend_guest_is_left(m->guest);
 	guest_destroy(m);
 	log_drain(m);
 	if (m->launch.stage != LAUNCH_DONE) {
 		launch_failed(m, m->ending.reason);
-		loop_stop(m->loop, 1);
+		loop_stop(m->loop, m->ending.has_remains ? MONITOR_EXIT_REMAINS : 1);
 		return;
 	}
 	write_epitaph(m);

@@ -22,7 +22,9 @@ static void on_guest_exit(void *arg, int events)
 	loop_fd_free(m->guest_watch);
 	m->guest_watch = NULL;
 	m->is_guest_dead = true;
-	if (m->phase == MONITOR_ENDING)
+	if (m->phase == MONITOR_ENDING && m->ending.is_torn_down)
+		end_part_gone(m); /* a keeper that was waited for */
+	else if (m->phase == MONITOR_ENDING)
 		end_tear_down(m);
 	else
 		monitor_lost_something(m);
@@ -59,12 +61,22 @@ void guest_kill(struct monitor *m)
 {
 	struct spawn_child guest = { .pidfd = -1 };
 
+	/* A keeper is no guest: it has a machine to remove, and its end is waited for. */
+	if (m->guest != NULL && backend_is_kept(m->backend)) {
+		kept_done(m); /* it watches the keeper's link */
+		backend_guest_end(m->guest);
+		return;
+	}
 	loop_fd_free(m->guest_watch);
 	m->guest_watch = NULL;
-	/* A keeper is no guest: it has a machine to remove, and does when it is destroyed. */
-	if (m->guest != NULL && !backend_is_kept(m->backend))
+	if (m->guest != NULL)
 		guest.pidfd = backend_guest_pidfd(m->guest);
 	spawn_kill(&guest, SIGKILL);
+}
+
+bool guest_is_gone(const struct monitor *m)
+{
+	return m->guest == NULL || !backend_is_kept(m->backend) || m->guest_watch == NULL;
 }
 
 void guest_destroy(struct monitor *m)

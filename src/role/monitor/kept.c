@@ -55,6 +55,7 @@ static bool take_event(struct monitor *m, struct backend_event *e, struct bb_err
 		launch_advance(m);
 		break;
 	case BACKEND_EVENT_FAILED:
+		m->launch.kept.has_failed = true; /* and it says what it could not undo */
 		r = bb_err_set(err, BB_E_GUEST, "%s", e->text);
 		break;
 	case BACKEND_EVENT_GONE: /* its end is watched, and says no less */

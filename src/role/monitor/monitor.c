@@ -24,6 +24,8 @@
 
 /* Processes that die of one another's death do so within this time; the reason is the first. */
 #define VERDICT_MS 30
+/* For a keeper whose machine is lost while it starts it: why comes from there. */
+#define KEEPER_WORD_MS 5000
 /* For the main session's last output to reach a terminal that is slow. */
 #define DRAIN_MS 10000
 /* Between "ready" and its connection to control.sock a command is nowhere to be seen. */
@@ -101,6 +103,16 @@ void monitor_end(struct monitor *m, int exit_code, const char *fmt, ...)
 	}
 }
 
+/* Only the stream is lost, and the keeper has yet to say that its machine runs. */
+static bool waits_for_keeper(struct monitor *m)
+{
+	if (m->phase != MONITOR_LAUNCHING || m->is_guest_dead || m->launch.kept.events == NULL ||
+	    m->launch.kept.is_started || m->launch.kept.is_waited_for)
+		return false;
+	m->launch.kept.is_waited_for = true;
+	return true;
+}
+
 static void on_verdict(void *arg)
 {
 	struct monitor *m = arg;
@@ -109,6 +121,10 @@ static void on_verdict(void *arg)
 
 	if (m->phase == MONITOR_ENDING)
 		return;
+	if (score == 0 && waits_for_keeper(m)) {
+		loop_timer_set(m->verdict, KEEPER_WORD_MS);
+		return;
+	}
 	if (m->is_guest_dead && score < PART_KILLED)
 		/* What channel saw of it says more: a guest that was refused ends, too. */
 		break_off(m, "the guest ended unexpectedly%s%s", m->lost[0] != '\0' ? ": " : "",

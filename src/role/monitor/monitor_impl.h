@@ -91,6 +91,8 @@ struct kept_launch {
 	struct loop_fd *events;
 	int console_fd; /* until channel has it; -1 */
 	bool has_bundle, is_launched, is_started;
+	bool has_failed;
+	bool is_waited_for; /* the stream is lost: why is the keeper's to say */
 	struct probe probe;
 	char proxy_url[BACKEND_URL_MAX]; /* until the guest has it; "" */
 };
@@ -164,6 +166,8 @@ struct ending {
 	int exit_code;
 	char reason[512];
 	bool is_torn_down;
+	bool waits_for_guest; /* the parts had their time: only the keeper is still at it */
+	bool has_remains;     /* the machine is not removed yet */
 	struct loop_timer *timer;
 };
 
@@ -239,6 +243,9 @@ void launch_free(struct monitor *m);
 int guest_begin(struct monitor *m, int stream_fd, int console_fd, struct bb_err *err);
 int guest_provision(struct monitor *m, struct bb_err *err);
 void guest_kill(struct monitor *m); /* and does not wait for its end */
+/* With a keeper: it has ended, so its machine is removed. True with any other guest, whose end is
+ * waited for by guest_destroy(). */
+bool guest_is_gone(const struct monitor *m);
 void guest_destroy(struct monitor *m);
 
 /* kept.c: the launch in turns with the keeper of the guest's backend. */

@@ -15,6 +15,11 @@
 #define MONITOR_PLAN_MAX        (1024 * 1024) /* bytes of an encoded plan */
 #define MONITOR_ORPHAN_GRACE_MS 60000         /* see orphan_grace_ms */
 
+/* A launch that is taken back and whose machine is still there; else 0 or 1. */
+#define MONITOR_EXIT_REMAINS 3
+#define MONITOR_REMAINS \
+	"its machine is not removed yet; the next command of bot-bottle looks after it"
+
 struct monitor_plan {
 	/* identity, agent, backend and image are required; the others may be NULL. */
 	char *identity, *agent, *bottle, *backend, *image, *label, *color, *cwd;

@@ -296,6 +296,8 @@ def start(name):
         if plan.kind == network.VIRTIO:
             print("stand-in: virtio-net is not modelled: this guest has no network at all", file=sys.stderr)
         pid = boot(record, image, plan)
+        write_text(file_of(name, "agent.pid"), f"{pid}\n")
+        time.sleep(switches.number("START_SECONDS", 0))
         sys.stderr.write(read_text(file_of(name, "agent-startup-error.log")))
         run_init(name, record)
         record = must_load(name)  # the whole record again: what somebody patched meanwhile survives

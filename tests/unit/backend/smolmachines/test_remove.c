@@ -2,11 +2,15 @@
  * still; what a killed keeper left is removed by whoever comes next. */
 #include "../../unit.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "backend/smolmachines/record.h"
+#include "backend/smolmachines/vmdir.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "fake.h"
 
@@ -223,17 +227,151 @@ static void an_interruption_does_not_stop_a_removal(void **state)
 	(void)close(pair[0]);
 }
 
+/* --- what a command that was killed half way leaves --- */
+
+/* A stopped process that is named like a machine's. */
+static pid_t start_named(const char *comm, const char *argument)
+{
+	pid_t p = fork();
+	int status = 0;
+
+	assert_true(p >= 0);
+	if (p == 0) {
+		char script[] = "printf '%s' \"$2\" > /proc/self/comm && kill -STOP $$",
+		     sh[] = "sh";
+		char option[] = "-c", *named = strdup(argument), *name = strdup(comm);
+		char *const argv[] = { sh, option, script, sh, named, name, NULL };
+
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)execv("/bin/sh", argv);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(p, &status, WUNTRACED), p);
+	assert_true(WIFSTOPPED(status));
+	return p;
+}
+
+static bool was_killed(pid_t p)
+{
+	int status = 0;
+
+	if (waitpid(p, &status, WNOHANG) == 0) {
+		(void)kill(p, SIGKILL);
+		assert_int_equal(waitpid(p, &status, 0), p);
+		return false;
+	}
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+/* `start` was killed before it wrote the process down. */
+static void a_process_without_a_row_is_found_by_its_directory(void **state)
+{
+	static const struct {
+		const char *comm;
+		bool is_named;   /* the directory is among its arguments */
+		bool is_written; /* agent.pid has its number */
+		bool dies;
+	} cases[] = {
+		{ "libkrun VM", true, false, true },  { "libkrun VM", false, true, true },
+		{ "VM:box", true, false, true },      { "less", true, false, false },
+		{ "less", false, true, false },       { "libkrun VM", false, false, false },
+		{ "libkrun VMs", true, true, false },
+	};
+	struct timespec old[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
+	char *dir = fake_path("vm");
+
+	(void)state;
+	set_up_machine();
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		pid_t p = start_named(cases[i].comm, cases[i].is_named ? dir : "/elsewhere");
+		char text[32];
+
+		(void)snprintf(text, sizeof(text), "%d\n", cases[i].is_written ? (int)p : 1);
+		fake_write("vm/agent.pid", text, 0600);
+		fake_write("state", "created\n", 0600);
+		fake_does("delete", "rm $d/state; rm -f $d/vm/agent.pid; rmdir $d/vm");
+		assert_int_equal(smolvm_remove(&fake_vm, NAME, NULL), 0);
+		if (was_killed(p) != cases[i].dies)
+			fail_msg("case %zu: '%s'", i, cases[i].comm);
+		assert_int_equal(bb_path_mkdirs(dir, 0700, NULL), 0);
+	}
+	/* A number from long ago is another process's by now. */
+	{
+		pid_t p = start_named("libkrun VM", "/elsewhere");
+		char *file = fake_path("vm/agent.pid"), text[32];
+
+		(void)snprintf(text, sizeof(text), "%d\n", (int)p);
+		fake_write("vm/agent.pid", text, 0600);
+		assert_int_equal(utimensat(AT_FDCWD, file, old, 0), 0);
+		assert_int_equal(vmdir_end_processes(dir, NULL), 0);
+		assert_false(was_killed(p));
+		free(file);
+	}
+	free(dir);
+}
+
+/* A process whose argument is smolvm's word for a machine that is about to be one. */
+static void a_process_that_is_about_to_be_a_machine_is_ended(void **state)
+{
+	char *dir = fake_path("vm"), *config = bb_text_printf("%s/_boot-vm", dir);
+	pid_t p;
+
+	(void)state;
+	set_up_machine();
+	p = start_named("smolvm-bin", config);
+	assert_int_equal(vmdir_end_processes(dir, NULL), 1);
+	assert_true(was_killed(p));
+	assert_int_equal(vmdir_end_processes(dir, NULL), 0);
+	free(config);
+	free(dir);
+}
+
+/* `create` was killed before it wrote the row. */
+static void a_directory_without_a_row_goes_when_it_is_the_machines(void **state)
+{
+	(void)state;
+	set_up_machine();
+	fake_write("vm/name", "somebodys\n", 0600);
+	assert_int_equal(smolvm_remove(&fake_vm, NAME, NULL), 0);
+	assert_true(is_there("vm/name"));
+	fake_write("vm/name", NAME "\n", 0600);
+	assert_int_equal(smolvm_remove(&fake_vm, NAME, NULL), 0);
+	assert_false(is_there("vm"));
+}
+
+/* A smolvm that says no directory of a machine that it does not know: it is where they all are. */
+static void its_directory_is_found_without_smolvm(void **state)
+{
+	const struct statepath_env paths = { .os = STATEPATH_LINUX, .home = fake_getenv("HOME") };
+	char *dir = statepath_machine(&paths, NAME, NULL), *file = bb_text_printf("%s/name", dir);
+
+	(void)state;
+	set_up_machine();
+	fake_does("data-dir", "echo 'Error: vm not found' >&2; exit 1");
+	assert_int_equal(bb_path_mkdirs(dir, 0700, NULL), 0);
+	assert_int_equal(bb_path_write_atomic(file, NAME "\n", sizeof(NAME), 0600, NULL), 0);
+	assert_int_equal(smolvm_remove(&fake_vm, NAME, NULL), 0);
+	assert_int_equal(access(dir, F_OK), -1);
+	free(file);
+	free(dir);
+}
+
 /* --- records --- */
 
-static size_t told_count;
+static size_t told_count, begun_count;
 static char told_why[256];
 
-static void on_told(void *arg, const char *name, const char *why)
+static void on_told(void *arg, const char *name, enum backend_reaped what, const char *why)
 {
 	(void)arg;
 	assert_string_equal(name, NAME);
+	if (what == BACKEND_REAP_BEGINS) {
+		begun_count++;
+		return;
+	}
+	assert_int_equal(what, why[0] == '\0' ? BACKEND_REAP_GONE : BACKEND_REAP_LEFT);
 	told_count++;
-	(void)snprintf(told_why, sizeof(told_why), "%s", why == NULL ? "" : why);
+	(void)snprintf(told_why, sizeof(told_why), "%s", why);
 }
 
 static int reap(struct bb_err *err)
@@ -241,7 +379,7 @@ static int reap(struct bb_err *err)
 	char *dir = fake_path("machines");
 	int r;
 
-	told_count = 0;
+	told_count = begun_count = 0;
 	r = smol_record_reap(dir, on_told, NULL, err);
 	free(dir);
 	return r;
@@ -249,10 +387,13 @@ static int reap(struct bb_err *err)
 
 static int hold(struct smol_record *r, struct bb_err *err)
 {
-	char *dir = fake_path("machines");
-	int result = smol_record_hold(dir, NAME, &fake_vm, r, err);
+	char *dir = fake_path("machines"), *run_dir = fake_path("run");
+	int result = bb_path_mkdirs(run_dir, 0700, NULL);
 
+	assert_int_equal(result, 0);
+	result = smol_record_hold(dir, NAME, &fake_vm, run_dir, r, err);
 	free(dir);
+	free(run_dir);
 	return result;
 }
 
@@ -304,6 +445,42 @@ static void a_killed_keepers_machine_goes_with_the_next_command(void **state)
 	assert_false(is_there("state"));
 	assert_false(is_there("machines/" NAME));
 	assert_int_equal(reap(NULL), 0);
+}
+
+/* Its monitor was killed; the keeper, which was not, is at it. */
+static void a_keeper_that_removes_is_waited_for(void **state)
+{
+	char *record = fake_path("machines/" NAME), *run_dir = fake_path("run");
+	struct smol_record r = { .lock_fd = -1 };
+	uint64_t began;
+	pid_t keeper;
+
+	(void)state;
+	set_up_machine();
+	keeper = fork();
+	assert_true(keeper >= 0);
+	if (keeper == 0) {
+		if (hold(&r, NULL) < 0)
+			_exit(1);
+		(void)usleep(400000);
+		smol_record_drop(&r);
+		_exit(0);
+	}
+	while (access(record, F_OK) < 0)
+		(void)usleep(1000);
+	assert_int_equal(reap(NULL), 0); /* the bottle lives: not waited for */
+	assert_int_equal(begun_count, 0);
+	assert_int_equal(access(record, F_OK), 0);
+	assert_int_equal(rmdir(run_dir), 0);
+	began = bb_clock_ms();
+	assert_int_equal(reap(NULL), 0);
+	assert_int_equal(begun_count, 1);
+	assert_int_equal(told_count, 0); /* the keeper has done it */
+	assert_true(bb_clock_ms() - began < 5000);
+	assert_int_equal(access(record, F_OK), -1);
+	assert_int_equal(waitpid(keeper, NULL, 0), keeper);
+	free(record);
+	free(run_dir);
 }
 
 static void a_machine_that_cannot_be_removed_is_tried_again(void **state)
@@ -423,7 +600,12 @@ int main(void)
 		FAKE_TEST(a_created_machine_has_no_process),
 		FAKE_TEST(what_is_still_there_is_said),
 		FAKE_TEST(an_interruption_does_not_stop_a_removal),
+		FAKE_TEST(a_process_without_a_row_is_found_by_its_directory),
+		FAKE_TEST(a_process_that_is_about_to_be_a_machine_is_ended),
+		FAKE_TEST(a_directory_without_a_row_goes_when_it_is_the_machines),
+		FAKE_TEST(its_directory_is_found_without_smolvm),
 		FAKE_TEST(a_held_record_is_nobody_elses),
+		FAKE_TEST(a_keeper_that_removes_is_waited_for),
 		FAKE_TEST(a_killed_keepers_machine_goes_with_the_next_command),
 		FAKE_TEST(a_machine_that_cannot_be_removed_is_tried_again),
 		FAKE_TEST(a_smolvm_that_would_be_refused_still_removes),

@@ -223,6 +223,33 @@ static void a_command_that_hangs_is_ended_at_its_limit(void **state)
 	smolvm_result_done(&r);
 }
 
+/* A limit for several commands together ends the one that runs, and no other begins. */
+static void a_limit_over_several_commands_is_kept(void **state)
+{
+	struct smolvm_result r;
+	struct bb_err err = { 0 };
+	uint64_t before = bb_clock_ms();
+	char *begun;
+
+	(void)state;
+	fake_vm.deadline_ms = before + 300;
+	fake_does("x", "exec sleep 1000");
+	assert_error(smolvm_run(&fake_vm, words("machine", "x"), NULL, 60000, &r, &err),
+		     BB_E_DEADLINE, err);
+	smolvm_result_done(&r);
+	assert_true(bb_clock_ms() - before < 30000);
+	fake_does("y", "touch $d/begun");
+	assert_error(smolvm_run(&fake_vm, words("machine", "y"), NULL, 60000, &r, &err),
+		     BB_E_DEADLINE, err);
+	smolvm_result_done(&r);
+	begun = fake_path("begun");
+	assert_int_equal(access(begun, F_OK), -1);
+	free(begun);
+	fake_vm.deadline_ms = bb_clock_ms() + 60000;
+	assert_int_equal(smolvm_run(&fake_vm, words("machine", "y"), NULL, 60000, &r, NULL), 0);
+	smolvm_result_done(&r);
+}
+
 static void a_launch_that_is_interrupted_ends_its_command(void **state)
 {
 	struct smolvm_result r;
@@ -414,6 +441,7 @@ int main(void)
 		FAKE_TEST(output_error_and_code_are_kept_apart),
 		FAKE_TEST(what_smolvm_says_is_escaped_and_its_end_counts),
 		FAKE_TEST(a_command_that_hangs_is_ended_at_its_limit),
+		FAKE_TEST(a_limit_over_several_commands_is_kept),
 		FAKE_TEST(a_launch_that_is_interrupted_ends_its_command),
 		FAKE_TEST(a_machine_that_keeps_the_pipes_is_not_waited_for),
 		FAKE_TEST(endless_output_is_refused),

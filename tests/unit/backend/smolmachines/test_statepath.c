@@ -13,25 +13,27 @@ static void the_path_follows_the_system(void **state)
 		struct statepath_env env;
 		const char *want;
 	} cases[] = {
-		{ { STATEPATH_LINUX, "/home/u", NULL, NULL },
+		{ { .os = STATEPATH_LINUX, .home = "/home/u" },
 		  "/home/u/.local/share/smolvm/server/smolvm.db" },
-		{ { STATEPATH_LINUX, "/home/u", "/data", NULL }, "/data/smolvm/server/smolvm.db" },
-		{ { STATEPATH_LINUX, "/home/u", "relative", NULL },
+		{ { .os = STATEPATH_LINUX, .home = "/home/u", .xdg_data_home = "/data" },
+		  "/data/smolvm/server/smolvm.db" },
+		{ { .os = STATEPATH_LINUX, .home = "/home/u", .xdg_data_home = "relative" },
 		  "/home/u/.local/share/smolvm/server/smolvm.db" },
-		{ { STATEPATH_LINUX, "/home/u", "", NULL },
+		{ { .os = STATEPATH_LINUX, .home = "/home/u", .xdg_data_home = "" },
 		  "/home/u/.local/share/smolvm/server/smolvm.db" },
-		{ { STATEPATH_LINUX, NULL, NULL, "/home/p" },
+		{ { .os = STATEPATH_LINUX, .passwd_home = "/home/p" },
 		  "/home/p/.local/share/smolvm/server/smolvm.db" },
-		{ { STATEPATH_LINUX, "", NULL, "/home/p" },
+		{ { .os = STATEPATH_LINUX, .home = "", .passwd_home = "/home/p" },
 		  "/home/p/.local/share/smolvm/server/smolvm.db" },
-		{ { STATEPATH_LINUX, NULL, "/data", NULL }, "/data/smolvm/server/smolvm.db" },
-		{ { STATEPATH_DARWIN, "/Users/u", "/data", NULL },
+		{ { .os = STATEPATH_LINUX, .xdg_data_home = "/data" },
+		  "/data/smolvm/server/smolvm.db" },
+		{ { .os = STATEPATH_DARWIN, .home = "/Users/u", .xdg_data_home = "/data" },
 		  "/Users/u/Library/Application Support/smolvm/server/smolvm.db" },
-		{ { STATEPATH_DARWIN, NULL, NULL, "/Users/p" },
+		{ { .os = STATEPATH_DARWIN, .passwd_home = "/Users/p" },
 		  "/Users/p/Library/Application Support/smolvm/server/smolvm.db" },
-		{ { STATEPATH_LINUX, NULL, NULL, NULL }, NULL },
-		{ { STATEPATH_LINUX, "relative", NULL, "/home/p" }, NULL },
-		{ { STATEPATH_DARWIN, NULL, "/data", NULL }, NULL },
+		{ { .os = STATEPATH_LINUX }, NULL },
+		{ { .os = STATEPATH_LINUX, .home = "relative", .passwd_home = "/home/p" }, NULL },
+		{ { .os = STATEPATH_DARWIN, .xdg_data_home = "/data" }, NULL },
 	};
 
 	(void)state;
@@ -51,8 +53,10 @@ static void the_path_follows_the_system(void **state)
 
 static void records_are_beside_smolvms_folder(void **state)
 {
-	const struct statepath_env here = { STATEPATH_LINUX, "/home/u", "/data", NULL };
-	const struct statepath_env mac = { STATEPATH_DARWIN, "/Users/u", NULL, NULL };
+	const struct statepath_env here = { .os = STATEPATH_LINUX,
+					    .home = "/home/u",
+					    .xdg_data_home = "/data" };
+	const struct statepath_env mac = { .os = STATEPATH_DARWIN, .home = "/Users/u" };
 	char *path = statepath_records(&here, NULL);
 
 	(void)state;
@@ -63,11 +67,44 @@ static void records_are_beside_smolvms_folder(void **state)
 	free(path);
 }
 
+static void a_machines_directory_is_named_by_its_digest(void **state)
+{
+	static const struct {
+		struct statepath_env env;
+		const char *want;
+	} cases[] = {
+		{ { .os = STATEPATH_LINUX, .home = "/home/u" }, "/home/u/.cache" },
+		{ { .os = STATEPATH_LINUX, .home = "/home/u", .xdg_data_home = "/data" },
+		  "/home/u/.cache" },
+		{ { .os = STATEPATH_LINUX, .home = "/home/u", .xdg_cache_home = "/cache" },
+		  "/cache" },
+		{ { .os = STATEPATH_LINUX, .home = "/home/u", .xdg_cache_home = "relative" },
+		  "/home/u/.cache" },
+		{ { .os = STATEPATH_DARWIN, .home = "/Users/u", .xdg_cache_home = "/cache" },
+		  "/Users/u/Library/Caches" },
+	};
+	struct bb_err err = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		char *path = statepath_machine(&cases[i].env, "bot-bottle-claude_ab12c", &err);
+
+		assert_non_null(path);
+		assert_memory_equal(path, cases[i].want, strlen(cases[i].want));
+		/* printf bot-bottle-claude_ab12c | sha256sum | head -c 16 */
+		assert_string_equal(path + strlen(cases[i].want), "/smolvm/vms/df57770162b27041");
+		free(path);
+	}
+	assert_null(statepath_machine(&(struct statepath_env){ .os = STATEPATH_LINUX }, "m", &err));
+	assert_int_equal(err.code, BB_E_USAGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_path_follows_the_system),
 		cmocka_unit_test(records_are_beside_smolvms_folder),
+		cmocka_unit_test(a_machines_directory_is_named_by_its_digest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
