@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import sys
 
 from . import execute, images, machine, network, store, switches
@@ -169,7 +168,7 @@ def image_fields(options, is_networked):
 
 
 def create(options, positionals, command):
-    name = name_of(options, positionals) or "vm-" + secrets.token_hex(4)
+    name = name_of(options, positionals) or "vm-" + os.urandom(4).hex()
     if command and not since("1.0.2"):
         raise Usage(f"unexpected argument '{command[0]}' found")
     cidrs, hosts = policy_of(options)
