@@ -51,7 +51,10 @@ int cli_row_read(const char *identity, struct cli_row *ret, struct bb_err *err)
 	if (r < 0)
 		return r;
 	ret->is_alive = store_is_alive(identity);
-	if (ret->is_alive && cli_control_connect(identity, &c, NULL) == 0)
+	if (!ret->is_alive)
+		return 0;
+	ret->has_status = cli_control_published_status(identity, &ret->status, NULL) == 0;
+	if (!ret->has_status && cli_control_connect(identity, &c, NULL) == 0)
 		ret->has_status = cli_control_status(c, &ret->status, NULL) == 0;
 	return 0;
 }

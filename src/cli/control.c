@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/path.h"
 #include "base/table.h"
 #include "base/text.h"
 #include "base/tlv.h"
@@ -331,7 +332,7 @@ int cli_control_committed(struct cli_control *c, const char *image_id, struct bb
 	return ask_with_text(c, IPC_CONTROL_COMMITTED, image_id, err);
 }
 
-int cli_control_status(struct cli_control *c, struct cli_status *ret, struct bb_err *err)
+static int read_status(struct bb_view body, struct cli_status *ret, struct bb_err *err)
 {
 	struct bb_view parts[16] = { 0 }, agent = { 0 }, backend = { 0 }, problem = { 0 };
 	uint32_t phase = 0, held = 0;
@@ -352,25 +353,46 @@ int cli_control_status(struct cli_control *c, struct cli_status *ret, struct bb_
 		{ .tag = CONTROL_STATE_DISK, .type = BB_TLV_U64, .out = &disk },
 		{ .tag = CONTROL_STATE_PROBLEM, .type = BB_TLV_STR, .max = 8192, .out = &problem },
 	};
+	int r = bb_tlv_read(body, fields, BB_ARRAY_LEN(fields), err);
+
+	if (r < 0)
+		return r;
+	memset(ret, 0, sizeof(*ret));
+	ret->phase = phase;
+	ret->started_at = started;
+	ret->is_held = held != 0;
+	ret->disk_bytes = disk;
+	copy_text(ret->backend, sizeof(ret->backend), backend);
+	copy_text(ret->problem, sizeof(ret->problem), problem);
+	for (size_t i = 0; i < part_count; i++)
+		copy_text(ret->parts[i], sizeof(ret->parts[i]), parts[i]);
+	ret->part_count = part_count;
+	return 0;
+}
+
+int cli_control_status(struct cli_control *c, struct cli_status *ret, struct bb_err *err)
+{
 	struct ipc_message m = { 0 };
 	int r = ask(c, IPC_CONTROL_STATUS, bb_view_of(NULL, 0), IPC_CONTROL_STATE, &m, err);
 
 	if (r == 0)
-		r = bb_tlv_read(m.body, fields, BB_ARRAY_LEN(fields), err);
-	if (r == 0) {
-		memset(ret, 0, sizeof(*ret));
-		ret->phase = phase;
-		ret->started_at = started;
-		ret->is_held = held != 0;
-		ret->disk_bytes = disk;
-		copy_text(ret->backend, sizeof(ret->backend), backend);
-		copy_text(ret->problem, sizeof(ret->problem), problem);
-		for (size_t i = 0; i < part_count; i++)
-			copy_text(ret->parts[i], sizeof(ret->parts[i]), parts[i]);
-		ret->part_count = part_count;
-	}
+		r = read_status(m.body, ret, err);
 	ipc_message_done(&m);
 	return r;
+}
+
+int cli_control_published_status(const char *identity, struct cli_status *ret, struct bb_err *err)
+{
+	BB_AUTO_FREE char *dir = store_run_dir(identity, err);
+	BB_AUTO_FREE char *path = dir == NULL ? NULL : bb_text_printf("%s/" STORE_STATUS_FILE, dir);
+	BB_AUTO_BUF struct bb_buf body = { 0 };
+	int r;
+
+	bb_buf_init(&body, LIMIT_IPC_BODY);
+	if (path == NULL)
+		return -ENOMEM;
+	r = bb_path_read(path, 1, &body, err);
+	return r < 0 ? r : read_status(bb_buf_peek(&body), ret, err);
 }
 
 int cli_control_wait_end(struct cli_control *c, int timeout_ms, struct bb_err *err)

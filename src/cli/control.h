@@ -49,6 +49,9 @@ int cli_control_tell(struct cli_control *c, uint16_t type, struct bb_err *err);
 int cli_control_workspace(struct cli_control *c, const char *path, struct bb_err *err);
 /* An image was made of it. */
 int cli_control_committed(struct cli_control *c, const char *image_id, struct bb_err *err);
+/* What the monitor has written down, without waking it: for who asks many. It may lack for a moment
+ * after the launch: ask it then. */
+int cli_control_published_status(const char *identity, struct cli_status *ret, struct bb_err *err);
 int cli_control_status(struct cli_control *c, struct cli_status *ret, struct bb_err *err);
 
 /* Takes what has come on its own; call when fd is readable. Notes are printed. 0, or negative when

@@ -18,6 +18,8 @@
 #include "base/err.h"
 
 #define STORE_SLUG_MAX 40
+/* In the run directory: what the monitor would answer when it is asked for its status. */
+#define STORE_STATUS_FILE "status"
 
 /* Heap strings, no trailing slash. NULL with err set on failure. */
 char *store_root(struct bb_err *err);      /* ~/.bot-bottle; not created */

@@ -183,6 +183,28 @@ def test_an_agents_output_that_cannot_be_written_is_no_success():
     inside("case_agent_output", __file__)
 
 
+def case_commit():
+    with contextlib.closing(Small("8M")) as home:
+        cache = home.small("600K")
+        home.env["XDG_CACHE_HOME"] = cache
+        images = os.path.join(cache, "bot-bottle", "images")
+        argv = ("sh", "-c", "head -c 900000 /dev/urandom > ~/blob; echo up; sleep 1000")
+        with home.bottle(argv=argv) as identity:
+            code, out = home.command("commit", "box")
+            assert code == 125 and NO_SPACE in out and "nothing was committed" in out, (code, out)
+            left = [n for n in os.listdir(images) if n != "build.lock"]
+            assert left == [], left
+            assert home.list()[0]["committed_image"] is None
+            home.command("exec", "box", "rm", "/home/node/blob")  # now it fits
+            code, out = home.command("commit", "box")
+            assert code == 0, out
+            assert len(home.list()[0]["committed_image"]) == 40, (identity, out)
+
+
+def test_a_commit_without_room_leaves_nothing():
+    inside("case_commit", __file__)
+
+
 def test_a_copy_out_without_room_leaves_no_part():
     inside("case_copy_out", __file__)
 

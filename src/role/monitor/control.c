@@ -147,58 +147,14 @@ static int control_open(void *ctx, struct ipc_message *msg, struct bb_err *err)
 	return 0;
 }
 
-static int put_parts(const struct monitor *m, struct bb_buf *body)
-{
-	char text[64];
-	int r = 0;
-
-	(void)snprintf(text, sizeof(text), "monitor %ld", (long)getpid());
-	r = bb_tlv_put_str(body, CONTROL_STATE_PARTS, text);
-	for (int i = 0; r == 0 && i < NUM_PARTS; i++) {
-		if (m->parts[i].exit_watch == NULL)
-			continue;
-		(void)snprintf(text, sizeof(text), "%s %ld", part_names[i],
-			       (long)m->parts[i].child.pid);
-		r = bb_tlv_put_str(body, CONTROL_STATE_PARTS, text);
-	}
-	return r;
-}
-
-static int put_backend(const struct monitor *m, struct bb_buf *body)
-{
-	const char *note = m->guest == NULL ? "" : backend_guest_note(m->guest);
-	BB_AUTO_FREE char *text = note[0] == '\0'
-					  ? strdup(m->plan->backend)
-					  : bb_text_printf("%s (%s)", m->plan->backend, note);
-
-	return text == NULL ? -ENOMEM : bb_tlv_put_str(body, CONTROL_STATE_BACKEND, text);
-}
-
 static int control_status(void *ctx, struct ipc_message *msg, struct bb_err *err)
 {
 	struct control_peer *p = ctx;
-	struct monitor *m = p->m;
 	BB_AUTO_BUF struct bb_buf body;
-	int r;
 
 	(void)err;
 	bb_buf_init(&body, LIMIT_IPC_BODY);
-	r = bb_tlv_put_u32(&body, CONTROL_STATE_PHASE, (uint32_t)m->phase);
-	if (r == 0)
-		r = bb_tlv_put_str(&body, CONTROL_STATE_AGENT, m->plan->agent);
-	if (r == 0)
-		r = put_backend(m, &body);
-	if (r == 0)
-		r = bb_tlv_put_u64(&body, CONTROL_STATE_STARTED, m->meta->started_at);
-	if (r == 0)
-		r = bb_tlv_put_u32(&body, CONTROL_STATE_HELD, control_holders(m) > 0);
-	if (r == 0)
-		r = put_parts(m, &body);
-	if (r == 0)
-		r = bb_tlv_put_u64(&body, CONTROL_STATE_DISK, m->plan->resources.disk_bytes);
-	if (r == 0 && m->meta->problem != NULL)
-		r = bb_tlv_put_str(&body, CONTROL_STATE_PROBLEM, m->meta->problem);
-	if (r == 0)
+	if (status_put(p->m, &body) == 0)
 		(void)link_send(p->link, IPC_CONTROL_STATE, msg->id, bb_buf_peek(&body), NULL,
 				0); /* as refuse() */
 	return 0;
@@ -211,6 +167,7 @@ static int control_hold(void *ctx, struct ipc_message *msg, struct bb_err *err)
 	(void)msg;
 	(void)err;
 	p->holds = true;
+	status_changed(p->m);
 	monitor_review_orphan(p->m);
 	return 0;
 }
@@ -237,6 +194,7 @@ static int control_detach(void *ctx, struct ipc_message *msg, struct bb_err *err
 	(void)err;
 	p->holds = false;
 	p->m->is_detached = true;
+	status_changed(p->m);
 	monitor_review_orphan(p->m);
 	return 0;
 }
@@ -370,6 +328,8 @@ static void on_gone(void *arg, const struct bb_err *err)
 	struct monitor *m = p->m;
 
 	(void)err; /* LINK_EDGE: whatever was wrong with it, it is gone */
+	if (p->holds)
+		status_changed(m);
 	peer_free(p);
 	monitor_review_orphan(m);
 }

@@ -40,6 +40,7 @@ void monitor_set_phase(struct monitor *m, enum monitor_phase phase)
 	assert(phase > m->phase);
 	bb_debug("%s -> %s", phase_names[m->phase], phase_names[phase]);
 	m->phase = phase;
+	status_changed(m);
 }
 
 uint32_t monitor_next_id(struct monitor *m)

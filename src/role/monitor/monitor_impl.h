@@ -126,6 +126,7 @@ struct control {
 	struct loop_fd *watch;
 	struct control_peer *peers;
 	size_t peer_count;
+	bool is_publish_due;
 };
 
 enum save_step {
@@ -328,6 +329,12 @@ size_t control_watchers(const struct monitor *m);
 void control_tell(struct monitor *m, const char *text);
 void control_tell_ended(struct monitor *m);
 void control_free(struct monitor *m);
+
+/* status.c */
+/* CONTROL_STATE fields. */
+int status_put(const struct monitor *m, struct bb_buf *body);
+/* Something of what they say is different now. */
+void status_changed(struct monitor *m);
 
 /* save.c */
 void save_start(struct monitor *m);

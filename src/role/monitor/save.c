@@ -62,6 +62,7 @@ static void set_problem(struct monitor *m, char *text)
 {
 	free(m->meta->problem);
 	m->meta->problem = text;
+	status_changed(m);
 }
 
 static void fetch(struct monitor *m);
