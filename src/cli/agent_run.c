@@ -10,6 +10,7 @@
 #include "cli/json.h"
 #include "cli/out.h"
 #include "cli/outcome.h"
+#include "cli/skills.h"
 #include "cli/transfer.h"
 #include "image/image.h"
 #include "ipc/messages.h"
@@ -90,6 +91,10 @@ static int furnish(struct cli_control *control, const struct cli_config *c, stru
 		return bb_err_wrap(err, "cannot set the agent up");
 	if (c->resumed != NULL && c->resumed->agent_kept && c->plan->state != NULL)
 		r = put_kept(control, c, "agent.frames", PROVIDER_HOME, err);
+	if (r == 0)
+		r = cli_skills_put(control, c->agent, err);
+	if (r == 0)
+		r = cli_identity_put(control, c, err);
 	return r < 0 ? r : put_workspace(control, c, err);
 }
 

@@ -16,7 +16,6 @@
 #include "image/build.h"
 #include "store/store.h"
 
-
 static const struct cli_option options[] = {
 	{ "all", 'a', CLI_FLAG, NULL, CLI_WORD_ANY,
 	  "also bottles with a kept workspace or a committed image" },

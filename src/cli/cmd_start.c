@@ -13,6 +13,7 @@
 #include "cli/out.h"
 #include "cli/session.h"
 #include "cli/signals.h"
+#include "cli/skills.h"
 #include "image/image.h"
 
 static const struct cli_option options[] = {
@@ -151,8 +152,8 @@ int cli_start_run(struct cli_config *c, const struct cli_args *args)
 	}
 	if (cli_args_has(args, "dry-run"))
 		return 0;
-	if (check_terminal(c, args, &err) < 0 || check_backend(c, &err) < 0 ||
-	    check_image(c, &err) < 0)
+	if (check_terminal(c, args, &err) < 0 || cli_skills_check(c->agent, &err) < 0 ||
+	    check_backend(c, &err) < 0 || check_image(c, &err) < 0)
 		return cli_out_fail(&err);
 	code = confirm(c, args);
 	if (code != 0)

@@ -146,7 +146,7 @@ static int load_manifests(struct cli_config *c, const struct cli_args *args, str
 	if (r < 0)
 		return r;
 	assert(c->bottle != NULL);
-	c->not_built = manifest_not_built(c->bottle, c->agent);
+	c->not_built = manifest_not_built(c->bottle);
 	c->env_notes = calloc(c->bottle->env_count + 1, sizeof(*c->env_notes));
 	return c->not_built == NULL || c->env_notes == NULL ? no_memory(err) : 0;
 }

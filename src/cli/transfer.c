@@ -379,8 +379,8 @@ int transfer_open(struct cli_control *c, uint32_t op, const char *path, uint32_t
 	return r;
 }
 
-int cli_transfer_put(struct cli_control *c, int dir_fd, const char *name, const char *as_name,
-		     const char *guest_path, struct bb_err *err)
+static int put(struct cli_control *c, int dir_fd, const char *name, const char *as_name,
+	       const char *guest_path, uint32_t flags, struct bb_err *err)
 {
 	__attribute__((cleanup(transfer_done))) struct transfer t;
 	BB_AUTO_STRV char **argv = NULL;
@@ -391,11 +391,23 @@ int cli_transfer_put(struct cli_control *c, int dir_fd, const char *name, const 
 	    bb_strv_push(&argv, strdup("pack")) < 0 || bb_strv_push(&argv, strdup(name)) < 0 ||
 	    bb_strv_push(&argv, strdup(as_name)) < 0)
 		return bb_err_set(err, -ENOMEM, "out of memory");
-	r = transfer_open(c, FILE_PUT, guest_path, 0, &stream, err);
+	r = transfer_open(c, FILE_PUT, guest_path, flags, &stream, err);
 	t.stream = stream;
 	if (r == 0)
 		r = start_child(&t, dir_fd, argv, err);
 	return r < 0 ? r : transfer_run(&t, err);
+}
+
+int cli_transfer_put(struct cli_control *c, int dir_fd, const char *name, const char *as_name,
+		     const char *guest_path, struct bb_err *err)
+{
+	return put(c, dir_fd, name, as_name, guest_path, 0, err);
+}
+
+int cli_transfer_put_tree(struct cli_control *c, int dir_fd, const char *guest_path,
+			  struct bb_err *err)
+{
+	return put(c, dir_fd, ".", ".", guest_path, FILE_FLAG_REPLACE, err);
 }
 
 int cli_transfer_put_files(struct cli_control *c, const struct provider_file *files, size_t count,

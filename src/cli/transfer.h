@@ -13,6 +13,9 @@
  * unpacks it below guest_path. */
 int cli_transfer_put(struct cli_control *c, int dir_fd, const char *name, const char *as_name,
 		     const char *guest_path, struct bb_err *err);
+/* The directory's content as guest_path, and nothing else there. */
+int cli_transfer_put_tree(struct cli_control *c, int dir_fd, const char *guest_path,
+			  struct bb_err *err);
 /* Small files of our own, below guest_path. */
 int cli_transfer_put_files(struct cli_control *c, const struct provider_file *files, size_t count,
 			   const char *guest_path, struct bb_err *err);

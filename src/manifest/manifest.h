@@ -191,9 +191,9 @@ BB_DEFINE_AUTO(manifest_agent, manifest_agent_free)
 struct manifest_git_user manifest_git_user_of(const struct manifest_agent *a,
 					      const struct manifest_bottle *b);
 
-/* What of the two this build could not honour: one sentence each, "manifest 'FILE':LINE: ...",
+/* What of it this build could not honour: one sentence each, "manifest 'FILE':LINE: ...",
  * NULL-terminated. With any they do not start. NULL: out of memory. */
-char **manifest_not_built(const struct manifest_bottle *b, const struct manifest_agent *a);
+char **manifest_not_built(const struct manifest_bottle *b);
 
 /* Names of the manifests of a kind ("bottles" or "agents"), sorted, NULL-terminated. A missing
  * directory is an empty list. Nothing is parsed: one broken file does not hide the others. */

@@ -39,29 +39,9 @@ static int add_workspace(char ***all, const struct manifest_workspace *w)
 	return 0;
 }
 
-static int add_user(char ***all, const struct manifest_git_user *u)
-{
-	const struct manifest_origin *at = u->name != NULL ? &u->name_at : &u->email_at;
-
-	if (u->name == NULL && u->email == NULL)
-		return 0;
-	return add(all, at, "'git-gate.user' is not built yet; take it out to start without it");
-}
-
-static int add_skills(char ***all, const struct manifest_agent *a)
-{
-	const struct manifest_origin at = { .file = a->file, .line = a->skills_line };
-
-	return a->skills == NULL ? 0
-				 : add(all, &at,
-				       "'skills' is not built yet; take it out and write what the "
-				       "agent needs into its prompt");
-}
-
-char **manifest_not_built(const struct manifest_bottle *b, const struct manifest_agent *a)
+char **manifest_not_built(const struct manifest_bottle *b)
 {
 	BB_AUTO_STRV char **all = calloc(1, sizeof(*all));
-	const struct manifest_git_user user = manifest_git_user_of(a, b);
 	int r = all == NULL ? -ENOMEM : 0;
 
 	for (size_t i = 0; r == 0 && i < b->git.repo_count; i++)
@@ -76,9 +56,5 @@ char **manifest_not_built(const struct manifest_bottle *b, const struct manifest
 			"no other value)");
 	if (r == 0)
 		r = add_workspace(&all, &b->workspace);
-	if (r == 0)
-		r = add_user(&all, &user);
-	if (r == 0)
-		r = add_skills(&all, a);
 	return r < 0 ? NULL : bb_take_ptr(&all);
 }

@@ -291,13 +291,12 @@ static void services_that_are_not_built_keep_it_from_starting(void **state)
 	BB_AUTO(manifest_bottle) struct manifest_bottle *plain = NULL;
 	BB_AUTO_STRV char **why = NULL;
 	BB_AUTO_STRV char **none = NULL;
-	const struct manifest_agent a = { .prompt = NULL };
 	struct bb_err err = { 0 };
 
 	(void)state;
 	if (manifest_parse_bottle(bb_view_str(text), "b", "bottles/b.md", &b, &err) < 0)
 		fail_msg("%s", err.msg);
-	why = manifest_not_built(b, &a);
+	why = manifest_not_built(b);
 	assert_int_equal(bb_strv_len(why), 3);
 	assert_string_equal(why[0],
 			    "manifest 'bottles/b.md':4: 'git-gate.repos' is not built yet: this "
@@ -312,7 +311,7 @@ static void services_that_are_not_built_keep_it_from_starting(void **state)
 	assert_int_equal(manifest_parse_bottle(bb_view_str("---\nimage: base\n---"), "b",
 					       "bottles/b.md", &plain, &err),
 			 0);
-	none = manifest_not_built(plain, &a);
+	none = manifest_not_built(plain);
 	assert_int_equal(bb_strv_len(none), 0);
 }
 
