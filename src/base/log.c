@@ -29,6 +29,9 @@ void bb_log_init(const char *program)
 
 /* level NULL: none is said. */
 static void write_line(const char *level, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
+
+static void write_line(const char *level, const char *fmt, va_list ap)
 {
 	char line[2048];
 	int saved = errno;
