@@ -1,6 +1,7 @@
 /* `"?question"` values of `env`: asked for on /dev/tty, not shown while they are typed. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -9,6 +10,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "cli/config.h"
+#include "cli/signals.h"
 
 #define ANSWER_MAX 4096 /* bytes: a line of a terminal */
 
@@ -42,6 +44,7 @@ static int open_terminal(struct asking *a, const struct manifest_env *e, struct 
 	hidden = a->before;
 	hidden.c_lflag &= ~(tcflag_t)ECHO;
 	hidden.c_lflag |= ICANON | ISIG | ECHONL;
+	hidden.c_cc[VSUSP] = _POSIX_VDISABLE; /* a shell would be left that does not echo */
 	if (tcsetattr(a->fd, TCSAFLUSH, &hidden) < 0)
 		return bb_err_errno(err, "cannot keep the terminal from showing what is typed");
 	a->is_hidden = true;
@@ -55,6 +58,9 @@ static int read_answer(struct asking *a, const struct manifest_env *e, char *buf
 	ssize_t n;
 
 	(void)dprintf(a->fd, "%s: %s ", e->name, e->question);
+	/* Ctrl-C has to come back here: the terminal is to be given back. */
+	if (cli_signals_wait(a->fd, POLLIN, -1, err) < 0)
+		return err->code;
 	do {
 		n = read(a->fd, buf, cap - 1);
 	} while (n < 0 && errno == EINTR);
@@ -77,8 +83,10 @@ static int ask(struct cli_config *c, struct asking *a, const struct manifest_env
 	       struct bb_err *err)
 {
 	char answer[ANSWER_MAX];
-	int r = a->fd >= 0 ? 0 : open_terminal(a, e, err);
+	int r = cli_signals_open(err);
 
+	if (r == 0 && a->fd < 0)
+		r = open_terminal(a, e, err);
 	if (r == 0)
 		r = read_answer(a, e, answer, sizeof(answer), err);
 	if (r == 0 && bb_strv_push(&c->env, bb_text_printf("%s=%s", e->name, answer)) < 0)

@@ -417,3 +417,25 @@ def test_attach_asks_which_bottle():
                 t.wait("label: two", "color: green", "ENDED 0")
             done = home.run("resume", "--dry-run", check=False, start_new_session=True)
             assert done.returncode == 125 and "bot-bottle resume ID" in done.stderr
+
+
+def test_a_hidden_question_gives_the_terminal_back():
+    with Pickers(BOT_BOTTLE_BACKEND="namespace") as home:
+        home.bottle("base", 'image: host\nenv:\n  SECRET: "?paste it"')
+        command = quote(program(), "start", "reader", "--yes", "--", "sh", "-c", "echo got $SECRET")
+        with Tmux(home.env, command, 80, 24, home.top) as t:
+            t.wait("paste it")
+            t.type("hid-den")
+            t.keys("C-c")
+            ended(t, 130)
+            assert "hid-den" not in t.text() and home.list() == []
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            with Tmux(home.env, command, 80, 24, home.top) as t:
+                t.wait("paste it")
+                os.kill(picker(t), number)
+                ended(t, 130)
+        with Tmux(home.env, command, 80, 24, home.top) as t:
+            t.wait("paste it")
+            t.keys("C-z")  # means nothing here
+            t.type("val-ue\n")
+            t.wait("got val-ue", "ENDED 0")
