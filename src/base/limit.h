@@ -115,6 +115,7 @@
 #define LIMIT_MANIFEST_FILE  (1024 * 1024)
 #define LIMIT_MANIFEST_DEPTH 16
 #define LIMIT_MANIFEST_NODES 8192 /* values of one file: duplicate keys are found by comparing */
+#define LIMIT_PRESETS        64   /* of one bottle: each reads a file */
 #define LIMIT_MANIFEST_ENV   256  /* entries of env */
 #define LIMIT_MANIFEST_LIST  64   /* entries of a list of names */
 #define LIMIT_MANIFEST_CHAIN 8    /* bottles that extend each other, one behind the other */

@@ -188,3 +188,31 @@ char *bb_path_sibling(const char *program, struct bb_err *err)
 	}
 	return bb_take_ptr(&path);
 }
+
+char *bb_path_data(const char *name, struct bb_err *err)
+{
+	static const char *const places[] = { "/bin", "/libexec/bot-bottle" };
+	BB_AUTO_FREE char *dir = bb_path_self_dir();
+	BB_AUTO_FREE char *path = NULL;
+	size_t n = dir == NULL ? 0 : strlen(dir);
+	const char *last = dir == NULL ? NULL : strrchr(dir, '/');
+
+	if (last == NULL) {
+		(void)bb_err_set(err, -ENOENT, "cannot find out where bot-bottle is installed");
+		return NULL;
+	}
+	for (size_t i = 0; path == NULL && i < BB_ARRAY_LEN(places); i++) {
+		size_t m = strlen(places[i]);
+
+		if (n > m && strcmp(dir + n - m, places[i]) == 0)
+			path = bb_text_printf("%.*s/share/bot-bottle/%s", (int)(n - m), dir, name);
+	}
+	if (path == NULL)
+		path = bb_text_printf("%.*s/data/%s", (int)(last - dir), dir, name);
+	if (path == NULL || access(path, R_OK) < 0) {
+		(void)bb_err_set(err, BB_E_MISSING, "'%s' is not there; install bot-bottle again",
+				 path == NULL ? name : path);
+		return NULL;
+	}
+	return bb_take_ptr(&path);
+}

@@ -29,5 +29,9 @@ char *bb_path_self_dir(void);
  * ../libexec/bot-bottle when this one is installed in bin. On the heap; NULL with err set when it
  * is not there. */
 char *bb_path_sibling(const char *program, struct bb_err *err);
+/* A file or folder of what is installed beside the programs to be read:
+ * PREFIX/share/bot-bottle/NAME, in the build tree data/NAME. On the heap; NULL with err set when it
+ * is not there. */
+char *bb_path_data(const char *name, struct bb_err *err);
 
 #endif

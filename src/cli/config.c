@@ -13,6 +13,7 @@
 #include "base/table.h"
 #include "base/text.h"
 #include "cli/color.h"
+#include "cli/sites.h"
 #include "cli/workspace.h"
 #include "manifest/secret.h"
 #include "store/store.h"
@@ -524,6 +525,8 @@ static int load(const struct cli_args *args, bool may_lack_tokens, const struct 
 	r = choose_backend(c, args, err);
 	if (r == 0)
 		r = load_manifests(c, args, err);
+	if (r == 0)
+		r = cli_expand_presets(c->bottle, err);
 	if (r == 0 && cli_args_has(args, "cwd"))
 		r = cli_workspace_check(cli_args_get(args, "cwd"), &c->cwd, err);
 	if (r < 0)

@@ -3,9 +3,10 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/docs.h"
 #include "cli/docs_roff.h"
+#include "cli/lint_rules.h"
 
 static void put_option(const struct cli_option *o)
 {
@@ -43,6 +44,13 @@ static void put_fields(const struct cli_command *c)
 		roff_entry(c->fields[i].name, c->fields[i].help);
 }
 
+static void put_rules(void)
+{
+	roff_section("RULES");
+	for (size_t i = 0; i < lint_rule_count; i++)
+		roff_entry(lint_rules[i].name, lint_rules[i].text);
+}
+
 bool docs_command(const char *command)
 {
 	static const char *const see_also[] = { "bot-bottle (1)", "bot-bottle-bottle (5)",
@@ -67,6 +75,8 @@ bool docs_command(const char *command)
 		roff_section("OPTIONS");
 	for (size_t i = 0; i < c->option_count; i++)
 		put_option(&c->options[i]);
+	if (c == &cli_lint)
+		put_rules();
 	put_fields(c);
 	put_examples(c->examples, c->example_count);
 	roff_see_also(see_also);
@@ -95,7 +105,8 @@ static const struct {
 	{ "XDG_RUNTIME_DIR", "where the sockets of living bottles are; /tmp/bot-bottle-UID else" },
 }, codes[] = {
 	{ "0", "success" },
-	{ "1", "'doctor' found something" },
+	{ "1", "'doctor' found something; 'lint' found only what is risky" },
+	{ "2", "'lint' found something wrong" },
 	{ "125", "bot-bottle itself failed; one line on standard error says why and what to do" },
 	{ "126", "the command cannot be run in the bottle" },
 	{ "127", "the command is not there in the bottle" },
@@ -123,9 +134,9 @@ static const char about[] =
 
 void docs_man(void)
 {
-	static const char *const see_also[] = { "bot-bottle-start (1)", "bot-bottle-doctor (1)",
-						"bot-bottle-bottle (5)", "bot-bottle-agent (5)",
-						NULL };
+	static const char *const see_also[] = { "bot-bottle-start (1)",  "bot-bottle-lint (1)",
+						"bot-bottle-doctor (1)", "bot-bottle-bottle (5)",
+						"bot-bottle-agent (5)",  NULL };
 	char name[64];
 
 	roff_header("bot-bottle", "1");

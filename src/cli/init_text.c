@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/text.h"
+#include "cli/sites.h"
 #include "manifest/manifest.h"
 #include "policy/policy.h"
 
@@ -111,7 +112,9 @@ char *cli_init_bottle_text(const struct cli_init_answers *a, struct bb_err *err)
 		(void)bb_err_set(err, r, "the answers are longer than a manifest may be");
 	if (r < 0)
 		return NULL;
-	if (manifest_parse_bottle(bb_buf_peek(&out), a->bottle, "the new bottle", &b, err) < 0) {
+	/* A preset is only known to be one when it is expanded. */
+	if (manifest_parse_bottle(bb_buf_peek(&out), a->bottle, "the new bottle", &b, err) < 0 ||
+	    cli_expand_presets(b, err) < 0) {
 		drop_place(err);
 		return NULL;
 	}

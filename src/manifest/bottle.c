@@ -31,6 +31,12 @@ void manifest_bottle_free(struct manifest_bottle *b)
 	free(b->routes);
 	free(b->workspace.path);
 	bb_strv_free(b->workspace.include);
+	for (size_t i = 0; i < b->preset_count; i++) {
+		free(b->presets[i].name);
+		free(b->presets[i].argument);
+		policy_route_done(&b->presets[i].auth);
+	}
+	free(b->presets);
 	free(b);
 }
 

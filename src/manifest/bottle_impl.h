@@ -39,6 +39,11 @@ int manifest_take_resources(const struct manifest_reader *r, const struct manife
 			    void *bottle);
 int manifest_take_workspace(const struct manifest_reader *r, const struct manifest_node *value,
 			    void *bottle);
+/* One entry of a preset's file into a zeroed route, without its origin; the caller frees it. */
+int manifest_take_route(const struct manifest_reader *r, const struct manifest_node *entry,
+			struct policy_route *ret);
+/* What the policy's newest route does not hold itself. 0 or -ENOMEM. */
+int manifest_add_route_info(struct manifest_bottle *b, const struct manifest_route *info);
 /* The row `egress.routes`: adds every route to the bottle's policy. */
 int manifest_take_routes(const struct manifest_reader *r, const struct manifest_node *list,
 			 void *bottle);

@@ -116,6 +116,15 @@ struct manifest_resources {
 	struct manifest_origin cpus_at, memory_at, disk_at, pids_at, time_at;
 };
 
+/* `- preset: NAME` as written; preset.h expands it. */
+struct manifest_preset {
+	char *name;
+	char *argument;           /* behind "NAME:"; NULL: none */
+	struct policy_route auth; /* holds `auth` alone */
+	size_t entry;             /* as a route's */
+	struct manifest_origin at;
+};
+
 struct manifest_bottle {
 	char *name;     /* several side by side: "dev,claude" */
 	char **names;   /* the same one by one */
@@ -136,8 +145,10 @@ struct manifest_bottle {
 	struct manifest_origin image_at;
 	struct manifest_git git;
 	struct policy *policy;
-	struct manifest_route *routes; /* one for each of policy's */
-	uint32_t log;                  /* egress.log: 0 to 2 */
+	struct manifest_route *routes;   /* one for each of policy's */
+	struct manifest_preset *presets; /* not in policy before manifest_expand_presets() */
+	size_t preset_count;
+	uint32_t log; /* egress.log: 0 to 2 */
 	struct manifest_origin log_at;
 	struct manifest_workspace workspace;
 	struct manifest_resources resources;

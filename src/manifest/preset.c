@@ -6,6 +6,7 @@
  */
 #include "manifest/preset.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,9 +15,10 @@
 #include "base/text.h"
 #include "manifest/bottle_impl.h"
 
-#define PRESET_FILE_MAX  (64 * 1024)
-#define PRESET_VERSION   1
-#define PRESET_NAMES_MAX 64
+#define PRESET_FILE_MAX (64 * 1024)
+#define ORIGIN_BYTES    160 /* of what a route shows; an origin has at most 255 */
+#define ORIGIN_MORE     ", and more presets"
+#define PRESET_VERSION  1
 
 /* A data file. */
 struct preset_file {
@@ -41,6 +43,7 @@ static void preset_file_done(struct preset_file *f)
 /* Routes under construction; those of two presets for one host become one. */
 struct expansion {
 	struct policy_route *routes;
+	const struct manifest_preset **by; /* the first preset of each */
 	size_t count;
 	const struct manifest_presets *from;
 	struct bb_err *err;
@@ -51,6 +54,7 @@ static void expansion_done(struct expansion *x)
 	for (size_t i = 0; i < x->count; i++)
 		policy_route_done(&x->routes[i]);
 	free(x->routes);
+	free(x->by);
 }
 
 static int no_memory(struct bb_err *err)
@@ -134,9 +138,28 @@ static const struct manifest_key file_keys[] = {
 static const struct manifest_block file_block = { "a preset's file", file_keys,
 						  BB_ARRAY_LEN(file_keys) };
 
+/* The files there are, without their endings, sorted. NULL: none, or no memory. */
+static char **preset_names(const char *dir)
+{
+	struct dirent **list = NULL;
+	char **names = NULL;
+	int n = scandir(dir, &list, NULL, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		size_t length = strlen(list[i]->d_name);
+
+		/* Without memory fewer names are shown. */
+		if (length > 5 && strcmp(list[i]->d_name + length - 5, ".yaml") == 0)
+			(void)bb_strv_push(&names, strndup(list[i]->d_name, length - 5));
+		free(list[i]);
+	}
+	free(list);
+	return names;
+}
+
 static int refuse_unknown(const struct expansion *x, const struct manifest_preset *p)
 {
-	BB_AUTO_STRV char **names = bb_path_names(x->from->dir, ".yaml");
+	BB_AUTO_STRV char **names = preset_names(x->from->dir);
 	BB_AUTO_BUF struct bb_buf list = { .cap = 1024 };
 	size_t count = bb_strv_len(names);
 	const char *near = count == 0 ? NULL
@@ -273,15 +296,6 @@ static int refuse_own(const struct expansion *x, const struct manifest_preset *p
 			  p->at.file, p->at.line, p->name, own->host, own->origin);
 }
 
-static void add_port(uint16_t *ports, size_t *count, uint16_t port)
-{
-	for (size_t i = 0; i < *count; i++)
-		if (ports[i] == port)
-			return;
-	if (*count < LIMIT_ROUTE_PORTS)
-		ports[(*count)++] = port;
-}
-
 /* What either allows is allowed: alternatives side by side, ports together. */
 static int join(struct expansion *x, const struct manifest_preset *p, struct policy_route *to,
 		struct policy_route *more)
@@ -293,31 +307,27 @@ static int join(struct expansion *x, const struct manifest_preset *p, struct pol
 				  "manifest '%s':%u: preset '%s' and %s both put a credential in "
 				  "at host '%s'; keep one 'auth'",
 				  p->at.file, p->at.line, p->name, to->origin, to->host);
-	if (strstr(to->origin, more->origin) == NULL) {
-		origin = bb_text_printf("%s, %s", to->origin, more->origin);
+	if (strstr(to->origin, more->origin) == NULL && strstr(to->origin, ORIGIN_MORE) == NULL) {
+		bool is_long = strlen(to->origin) + strlen(more->origin) > ORIGIN_BYTES;
+
+		origin = bb_text_printf("%s%s%s", to->origin, is_long ? ORIGIN_MORE : ", ",
+					is_long ? "" : more->origin);
 		if (origin == NULL)
 			return no_memory(x->err);
 		free(to->origin);
 		to->origin = origin;
 	}
-	for (size_t i = 0; i < more->tls_port_count; i++)
-		add_port(to->tls_ports, &to->tls_port_count, more->tls_ports[i]);
-	for (size_t i = 0; i < more->plain_port_count; i++)
-		add_port(to->plain_ports, &to->plain_port_count, more->plain_ports[i]);
-	if (more->auth != POLICY_AUTH_NONE) {
-		to->auth = more->auth;
-		to->auth_header = bb_take_ptr(&more->auth_header);
-		to->token_ref = bb_take_ptr(&more->token_ref);
-	}
-	if (policy_route_join_matches(to, more) < 0)
-		return no_memory(x->err);
-	return 0;
+	if (to->auth == POLICY_AUTH_NONE && more->auth != POLICY_AUTH_NONE &&
+	    policy_route_copy_auth(to, more, x->err) < 0)
+		return x->err->code;
+	return policy_route_join(to, more, x->err);
 }
 
 /* Takes route over, whatever comes out. */
 static int add_route(struct expansion *x, const struct manifest_preset *p,
 		     struct policy_route *route)
 {
+	const struct manifest_preset **by;
 	struct policy_route *grown;
 	int r;
 
@@ -328,11 +338,16 @@ static int add_route(struct expansion *x, const struct manifest_preset *p,
 			return r;
 		}
 	grown = reallocarray(x->routes, x->count + 1, sizeof(*grown));
-	if (grown == NULL) {
+	if (grown != NULL)
+		x->routes = grown;
+	by = reallocarray(x->by, x->count + 1, sizeof(struct manifest_preset *));
+	if (by != NULL)
+		x->by = by;
+	if (grown == NULL || by == NULL) {
 		policy_route_done(route);
 		return no_memory(x->err);
 	}
-	x->routes = grown;
+	x->by[x->count] = p;
 	x->routes[x->count++] = *route;
 	return 0;
 }
@@ -350,27 +365,20 @@ static int finish_route(struct expansion *x, const struct preset_file *f,
 			struct policy_route *route)
 {
 	free(route->origin);
-	route->origin =
-		bb_text_printf("preset %s%s%s (%s:%u%s%s)", p->name, p->argument != NULL ? ":" : "",
-			       p->argument != NULL ? p->argument : "", p->at.file, p->at.line,
-			       site != NULL ? ", " : "", site != NULL ? site->origin : "");
+	route->origin = bb_text_printf(
+		"preset %s%s%s (%s:%u%s%.80s)", p->name, p->argument != NULL ? ":" : "",
+		p->argument != NULL ? p->argument : "", p->at.file, p->at.line,
+		site != NULL ? ", " : "", site != NULL ? site->origin : "");
 	if (route->origin == NULL)
 		return no_memory(x->err);
 	if (site != NULL) {
-		route->tls_port_count = route->plain_port_count = 0;
-		if (site->is_plain)
-			add_port(route->plain_ports, &route->plain_port_count, site->port);
-		else
-			add_port(route->tls_ports, &route->tls_port_count, site->port);
+		route->tls_port_count = site->is_plain ? 0 : 1;
+		route->plain_port_count = site->is_plain ? 1 : 0;
+		route->tls_ports[0] = route->plain_ports[0] = site->port;
 	}
-	if (p->auth == POLICY_AUTH_NONE || !takes_auth(f, route->host))
+	if (p->auth.auth == POLICY_AUTH_NONE || !takes_auth(f, route->host))
 		return 0;
-	route->auth = p->auth;
-	route->token_ref = strdup(p->token_ref);
-	route->auth_header = p->auth_header == NULL ? NULL : strdup(p->auth_header);
-	if (route->token_ref == NULL || (p->auth_header != NULL && route->auth_header == NULL))
-		return no_memory(x->err);
-	return 0;
+	return policy_route_copy_auth(route, &p->auth, x->err);
 }
 
 /* One reading of the file, for one site or none. */
@@ -410,7 +418,7 @@ static int check_file(const struct expansion *x, const struct preset_file *f,
 		return bb_err_set(x->err, BB_E_USAGE,
 				  "manifest '%s':%u: preset '%s' takes nothing behind a ':'",
 				  p->at.file, p->at.line, p->name);
-	if (p->auth != POLICY_AUTH_NONE && f->auth_hosts == NULL)
+	if (p->auth.auth != POLICY_AUTH_NONE && f->auth_hosts == NULL)
 		return bb_err_set(x->err, BB_E_USAGE,
 				  "manifest '%s':%u: preset '%s' takes no 'auth'", p->at.file,
 				  p->at.line, p->name);
@@ -461,9 +469,13 @@ int manifest_expand_presets(struct manifest_bottle *b, const struct manifest_pre
 			r = check_own(&x, b, &b->presets[i]);
 	}
 	for (size_t i = 0; r == 0 && i < x.count; i++) {
+		const struct manifest_route info = { .at = x.by[i]->at, .entry = x.by[i]->entry };
+
 		r = policy_add(b->policy, &x.routes[i], err);
 		if (r < 0)
-			(void)bb_err_wrap(err, "%s", x.routes[i].origin);
+			return bb_err_wrap(err, "%s", x.routes[i].origin);
+		if (manifest_add_route_info(b, &info) < 0)
+			return no_memory(err);
 	}
 	return r;
 }

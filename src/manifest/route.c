@@ -8,18 +8,22 @@
 #include "base/table.h"
 #include "base/text.h"
 #include "manifest/bottle_impl.h"
+#include "manifest/preset.h"
 
 struct route_reading {
 	struct policy_route route; /* strings owned by this struct; policy_add() copies */
 	struct manifest_dlp dlp;
 	bool has_tls_ports, has_plain_ports;
 	unsigned place_count; /* of the places that `auth` names for the token */
+	char *preset, *preset_argument;
 	unsigned host_line, auth_line, plain_line, matches_line, private_line;
 };
 
 static void reading_done(struct route_reading *t)
 {
 	policy_route_done(&t->route);
+	free(t->preset);
+	free(t->preset_argument);
 }
 
 bool manifest_is_hop_header(const char *name)
@@ -49,6 +53,19 @@ static int take_host(const struct manifest_reader *r, const struct manifest_node
 	t->host_line = value->line;
 	result = policy_parse_host(bb_view_str(value->text), &t->route.host, &t->route.is_wildcard,
 				   &inner);
+	if (result < 0)
+		return manifest_refuse(r, value->line, "%s", inner.msg);
+	return 0;
+}
+
+static int take_preset(const struct manifest_reader *r, const struct manifest_node *value,
+		       void *target)
+{
+	struct route_reading *t = target;
+	struct bb_err inner = { 0 };
+	int result;
+
+	result = manifest_preset_split(value->text, &t->preset, &t->preset_argument, &inner);
 	if (result < 0)
 		return manifest_refuse(r, value->line, "%s", inner.msg);
 	return 0;
@@ -309,12 +326,13 @@ static int take_rate(const struct manifest_reader *r, const struct manifest_node
 	return manifest_take_block(r, &rate_block, value, target);
 }
 
-#define PORTS MANIFEST_SHAPE(.items = MANIFEST_RANGE(1, 65535))
+static const struct manifest_shape port_shape = { .min = 1, .max = 65535 };
+static const struct manifest_shape ports_shape = { .items = &port_shape };
 static const struct manifest_key route_keys[] = {
 	{ "host", MANIFEST_SCALAR, take_host, "api.example.com, or *.example.com" },
-	{ "ports", MANIFEST_LIST, take_tls_ports, "TLS ports; [443] when left out", PORTS },
+	{ "ports", MANIFEST_LIST, take_tls_ports, "TLS ports; [443] when left out", &ports_shape },
 	{ "plain_ports", MANIFEST_LIST, take_plain_ports, "plain HTTP ports, never with auth",
-	  PORTS },
+	  &ports_shape },
 	{ "auth", MANIFEST_MAP, take_auth, "credential that is put in on the way out",
 	  MANIFEST_BLOCK(auth_block) },
 	{ "matches", MANIFEST_LIST, take_matches,
@@ -327,14 +345,18 @@ static const struct manifest_key route_keys[] = {
 	  "true: the host may have a private address; loopback: it is this machine",
 	  MANIFEST_WORDS("true", "false", "loopback") },
 	{ "rate", MANIFEST_MAP, take_rate, "limits of an hour", MANIFEST_BLOCK(rate_block) },
-	{ "preset", MANIFEST_SCALAR, NULL, "is not built yet; write the hosts out" },
+	{ "preset", MANIFEST_SCALAR, take_preset,
+	  "in place of 'host', routes that are kept up for you: npm, debian, crates, go, "
+	  "github-read, "
+	  "github-repo:OWNER/NAME, anthropic, openai; only 'auth' may stand beside it",
+	  MANIFEST_PATTERN("^[a-z-]+(:[A-Za-z0-9-]+/[A-Za-z0-9._-]+)?$") },
 	{ "role", MANIFEST_SCALAR, NULL, "is reserved and takes no value" },
 	{ "path_allowlist", MANIFEST_LIST, NULL, "is an old key; it became 'matches'" },
 	{ "tls_passthrough", MANIFEST_SCALAR, NULL,
 	  "is refused: what cannot be read is not let through" },
 };
 const struct manifest_block manifest_route_block = { "an egress route", route_keys,
-						     BB_ARRAY_LEN(route_keys), "host" };
+						     BB_ARRAY_LEN(route_keys), "host|preset" };
 
 /* What egress takes away, or writes, is not what a rule would judge. */
 static int check_judged(const struct manifest_reader *r, const struct route_reading *t,
@@ -368,7 +390,7 @@ static int check_route(const struct manifest_reader *r, const struct manifest_no
 	struct policy_route *route = &t->route;
 
 	if (route->host == NULL)
-		return manifest_refuse(r, entry->line, "an egress route needs 'host'");
+		return manifest_refuse(r, entry->line, "an egress route needs 'host' or 'preset'");
 	if (route->auth != POLICY_AUTH_NONE && t->has_plain_ports)
 		return manifest_refuse(r, t->plain_line,
 				       "'plain_ports' and 'auth' on one route: a credential never "
@@ -412,9 +434,7 @@ static int check_unique(const struct manifest_reader *r, const struct policy *p,
 	return 0;
 }
 
-/* What the policy's newest route does not hold itself. */
-static int add_route_info(const struct manifest_reader *r, const struct manifest_node *entry,
-			  const struct manifest_dlp *dlp, struct manifest_bottle *b)
+int manifest_add_route_info(struct manifest_bottle *b, const struct manifest_route *info)
 {
 	size_t count = b->policy->route_count;
 	struct manifest_route *grown = b->routes;
@@ -422,9 +442,71 @@ static int add_route_info(const struct manifest_reader *r, const struct manifest
 	if ((count & (count - 1)) == 0) /* 1, 2, 4, ... */
 		grown = reallocarray(b->routes, count * 2, sizeof(*grown));
 	if (grown == NULL)
-		return manifest_no_memory(r);
+		return -ENOMEM;
 	b->routes = grown;
-	grown[count - 1] = (struct manifest_route){ .at = manifest_origin_of(entry), .dlp = *dlp };
+	grown[count - 1] = *info;
+	return 0;
+}
+
+int manifest_take_route(const struct manifest_reader *r, const struct manifest_node *entry,
+			struct policy_route *ret)
+{
+	__attribute__((cleanup(reading_done))) struct route_reading t = { 0 };
+	int result;
+
+	if (entry->kind != MANIFEST_MAP)
+		return manifest_refuse(r, entry->line, "an egress route is written '- host: NAME'");
+	result = manifest_take_block(r, &manifest_route_block, entry, &t);
+	if (result == 0 && t.preset != NULL)
+		result = manifest_refuse(r, entry->line, "a preset cannot stand for another");
+	if (result == 0)
+		result = check_route(r, entry, &t);
+	if (result < 0)
+		return result;
+	*ret = t.route;
+	t.route = (struct policy_route){ 0 };
+	return 0;
+}
+
+static bool is_same_preset(const struct manifest_preset *p, const struct route_reading *t)
+{
+	if (strcmp(p->name, t->preset) != 0 ||
+	    (p->argument == NULL) != (t->preset_argument == NULL))
+		return false;
+	return p->argument == NULL || strcmp(p->argument, t->preset_argument) == 0;
+}
+
+/* Only recorded: what it stands for is in a file of its own, and may depend on this computer. */
+static int add_preset(const struct manifest_reader *r, const struct manifest_node *entry,
+		      struct route_reading *t, struct manifest_bottle *b)
+{
+	struct manifest_preset *grown;
+
+	for (size_t i = 0; i < entry->count; i++)
+		if (strcmp(entry->items[i]->key, "preset") != 0 &&
+		    strcmp(entry->items[i]->key, "auth") != 0)
+			return manifest_refuse(
+				r, entry->items[i]->key_line,
+				"'%s' cannot stand beside 'preset', whose routes are "
+				"as they are; write a route of your own instead",
+				entry->items[i]->key);
+	if (b->preset_count == LIMIT_PRESETS)
+		return manifest_refuse(r, entry->line, "more than %d presets", LIMIT_PRESETS);
+	for (size_t i = 0; i < b->preset_count; i++)
+		if (is_same_preset(&b->presets[i], t))
+			return manifest_refuse(
+				r, entry->line, "preset '%s' is listed twice, first at %s:%u",
+				t->preset, b->presets[i].at.file, b->presets[i].at.line);
+	grown = reallocarray(b->presets, b->preset_count + 1, sizeof(*grown));
+	if (grown == NULL)
+		return bb_err_set(r->err, -ENOMEM, "out of memory");
+	b->presets = grown;
+	grown[b->preset_count++] =
+		(struct manifest_preset){ .name = bb_take_ptr(&t->preset),
+					  .argument = bb_take_ptr(&t->preset_argument),
+					  .auth = t->route,
+					  .at = manifest_origin_of(entry) };
+	t->route = (struct policy_route){ 0 };
 	return 0;
 }
 
@@ -439,6 +521,8 @@ static int take_route(const struct manifest_reader *r, const struct manifest_nod
 	if (entry->kind != MANIFEST_MAP)
 		return manifest_refuse(r, entry->line, "an egress route is written '- host: NAME'");
 	result = manifest_take_block(r, &manifest_route_block, entry, &t);
+	if (result == 0 && t.preset != NULL)
+		return add_preset(r, entry, &t, b);
 	if (result == 0)
 		result = check_route(r, entry, &t);
 	if (result == 0)
@@ -451,7 +535,10 @@ static int take_route(const struct manifest_reader *r, const struct manifest_nod
 	result = policy_add(p, &t.route, &inner);
 	if (result < 0)
 		return manifest_refuse(r, entry->line, "%s", inner.msg);
-	return add_route_info(r, entry, &t.dlp, b);
+	if (manifest_add_route_info(b, &(const struct manifest_route){
+					       .at = manifest_origin_of(entry), .dlp = t.dlp }) < 0)
+		return manifest_no_memory(r);
+	return 0;
 }
 
 int manifest_take_routes(const struct manifest_reader *r, const struct manifest_node *list,
@@ -464,13 +551,15 @@ int manifest_take_routes(const struct manifest_reader *r, const struct manifest_
 				       LIMIT_ROUTES);
 	for (size_t i = 0; i < list->count; i++) {
 		const struct manifest_reader at = manifest_reader_at(r, list->items[i]);
-		size_t k = b->policy->route_count;
+		size_t k = b->policy->route_count, p = b->preset_count;
 		int result = take_route(&at, list->items[i], b);
 
 		if (result < 0)
 			return result;
 		for (; k < b->policy->route_count; k++)
 			b->routes[k].entry = i;
+		for (; p < b->preset_count; p++)
+			b->presets[p].entry = i;
 	}
 	return 0;
 }

@@ -58,13 +58,17 @@ int manifest_preset_split(const char *text, char **ret_name, char **ret_argument
 	return 0;
 }
 
+static void site_done(struct manifest_site *s)
+{
+	free(s->host);
+	free(s->path);
+	free(s->origin);
+}
+
 void manifest_sites_done(struct manifest_sites *sites)
 {
-	for (size_t i = 0; i < sites->count; i++) {
-		free(sites->items[i].host);
-		free(sites->items[i].path);
-		free(sites->items[i].origin);
-	}
+	for (size_t i = 0; i < sites->count; i++)
+		site_done(&sites->items[i]);
 	free(sites->items);
 	*sites = (struct manifest_sites){ 0 };
 }
@@ -122,27 +126,32 @@ static bool is_known(const struct manifest_sites *sites, const struct manifest_s
 	return false;
 }
 
-static int site_push(struct manifest_sites *sites, const struct manifest_site *s)
+/* Takes *s over on success, and leaves it empty. */
+static int site_push(struct manifest_sites *sites, struct manifest_site *s)
 {
-	struct manifest_site *grown = reallocarray(sites->items, sites->count + 1, sizeof(*grown));
+	struct manifest_site *grown;
 
+	if (s->path == NULL || s->origin == NULL)
+		return -ENOMEM;
+	if (is_known(sites, s))
+		return 0;
+	grown = reallocarray(sites->items, sites->count + 1, sizeof(*grown));
 	if (grown == NULL)
 		return -ENOMEM;
 	sites->items = grown;
 	sites->items[sites->count++] = *s;
+	*s = (struct manifest_site){ 0 };
 	return 0;
 }
 
 int manifest_site_add(struct manifest_sites *sites, struct bb_view url, const char *origin,
 		      struct bb_err *err)
 {
-	struct manifest_sites one = { 0 };
-	struct manifest_site s = { 0 };
+	__attribute__((cleanup(site_done))) struct manifest_site s = { 0 };
 	struct bb_err inner = { 0 };
 	struct url u = { 0 };
-	uint64_t port = 0;
+	uint64_t port;
 	bool is_wildcard = false;
-	int r;
 
 	if (!split_url(url, &u))
 		return bb_err_set(err, BB_E_USAGE,
@@ -150,28 +159,15 @@ int manifest_site_add(struct manifest_sites *sites, struct bb_view url, const ch
 	port = u.is_plain ? 80 : 443;
 	if (u.port.n > 0 && (bb_num_parse_u64(u.port, 65535, &port) < 0 || port == 0))
 		return bb_err_set(err, BB_E_USAGE, "the address in %s has a bad port", origin);
-	r = policy_parse_host(u.host, &s.host, &is_wildcard, &inner);
-	if (r < 0 || is_wildcard) {
-		free(s.host);
-		return bb_err_set(err, BB_E_USAGE, "the address in %s: %s", origin,
-				  r < 0 ? inner.msg : "a wildcard is no host");
-	}
+	if (policy_parse_host(u.host, &s.host, &is_wildcard, &inner) < 0)
+		return bb_err_set(err, BB_E_USAGE, "the address in %s: %s", origin, inner.msg);
+	if (is_wildcard)
+		return bb_err_set(err, BB_E_USAGE, "the address in %s names no host", origin);
 	while (u.path.n > 0 && u.path.p[u.path.n - 1] == '/')
 		u.path.n--;
 	s.path = u.path.n == 0 ? strdup("/") : strndup((const char *)u.path.p, u.path.n);
 	s.origin = strdup(origin);
 	s.port = (uint16_t)port;
 	s.is_plain = u.is_plain;
-	if (s.path != NULL && s.origin != NULL && is_known(sites, &s))
-		r = 1; /* there already */
-	else
-		r = s.path == NULL || s.origin == NULL ? -ENOMEM : site_push(sites, &s);
-	if (r != 0) { /* not handed over */
-		one = (struct manifest_sites){ .items = malloc(sizeof(s)), .count = 1 };
-		if (one.items == NULL)
-			return bb_err_set(err, -ENOMEM, "out of memory");
-		one.items[0] = s;
-		manifest_sites_done(&one);
-	}
-	return r < 0 ? bb_err_set(err, -ENOMEM, "out of memory") : 0;
+	return site_push(sites, &s) < 0 ? bb_err_set(err, -ENOMEM, "out of memory") : 0;
 }

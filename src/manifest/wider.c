@@ -166,6 +166,19 @@ static bool is_new_route(const struct manifest_bottle *parent, const struct poli
 	return true;
 }
 
+/* What a preset stands for is not known here: another one, or another credential, is wider. */
+static bool is_new_preset(const struct manifest_bottle *parent, const struct manifest_preset *p)
+{
+	for (size_t i = 0; i < parent->preset_count; i++) {
+		const struct manifest_preset *old = &parent->presets[i];
+
+		if (strcmp(old->name, p->name) == 0 && is_same_text(old->argument, p->argument) &&
+		    (p->auth.auth == POLICY_AUTH_NONE || has_same_auth(&old->auth, &p->auth)))
+			return false;
+	}
+	return true;
+}
+
 static void mark_routes(const struct manifest_bottle *parent, const struct manifest_bottle *child,
 			const struct manifest_node *tree)
 {
@@ -174,6 +187,9 @@ static void mark_routes(const struct manifest_bottle *parent, const struct manif
 	for (size_t k = 0; k < child->policy->route_count; k++)
 		mark(entries->items[child->routes[k].entry],
 		     is_new_route(parent, &child->policy->routes[k], &child->routes[k].dlp));
+	for (size_t k = 0; k < child->preset_count; k++)
+		mark(entries->items[child->presets[k].entry],
+		     is_new_preset(parent, &child->presets[k]));
 }
 
 /* the rest */

@@ -144,6 +144,13 @@ void policy_route_done(struct policy_route *r);
 /* Adds a route; strings are copied. Checks everything the struct's comments promise. */
 int policy_add(struct policy *p, const struct policy_route *route, struct bb_err *err);
 
+/* Routes of one host: to allows as well what more does, ports and requests together. Credentials
+ * are not touched. */
+int policy_route_join(struct policy_route *to, const struct policy_route *more, struct bb_err *err);
+/* Gives to the credential of from. */
+int policy_route_copy_auth(struct policy_route *to, const struct policy_route *from,
+			   struct bb_err *err);
+
 /* Host patterns as manifests write them: "api.example.com", "*.example.com". 0, or a sentence
  * saying why it can never match (upper case is folded; schemes, ports, paths, empty labels, bare
  * "*", "*" inside refused). */

@@ -61,7 +61,8 @@ static const struct {
 	/* routes */
 	{ B("egress:\n  routes:\n    - docs.python.org\n"),
 	  "4: an egress route is written '- host: NAME'" },
-	{ B("egress:\n  routes:\n    - ports: [443]\n"), "4: an egress route needs 'host'" },
+	{ B("egress:\n  routes:\n    - ports: [443]\n"),
+	  "4: an egress route needs 'host' or 'preset'" },
 	{ B("egress:\n  routes:\n    - host: a.example\n    - host: A.example\n"),
 	  "5: host 'a.example' has two routes, the first at bottles/b.md:4; one entry a host" },
 	{ B("egress:\n  routes:\n    - host: a.example\n      ports: []\n"),
