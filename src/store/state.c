@@ -204,11 +204,12 @@ static int make_run_dir(const char *identity, struct bb_err *err)
 	r = bb_path_remove_tree(path, err); /* nobody has this identity: left by a killed launch */
 	if (r < 0)
 		return r;
-	if (mkdir(path, 0700) < 0)
-		return bb_err_errno(err, "cannot make directory '%s'", path);
-	if (symlink(path, link) < 0) {
-		r = bb_err_errno(err, "cannot write '%s'", link);
-		(void)rmdir(path); /* the symlink's error is the news */
+	/* The note first: whoever is killed now leaves no directory that nobody knows of. */
+	if (symlink(path, link) < 0)
+		return bb_err_errno(err, "cannot write '%s'", link);
+	if (mkdir(path, 0700) < 0) {
+		r = bb_err_errno(err, "cannot make directory '%s'", path);
+		(void)unlink(link); /* the directory's error is the news */
 		return r;
 	}
 	return 0;
@@ -307,11 +308,16 @@ int store_claim(const struct store_meta *m, int *ret_lock, struct bb_err *err)
 void store_remove_run_dir(const char *identity)
 {
 	BB_AUTO_FREE char *path = store_run_dir(identity, NULL);
+	BB_AUTO_FREE char *link = store_state_path(identity, "run", NULL);
 	const char *last = path == NULL ? NULL : strrchr(path, '/');
+	struct stat st;
 
+	if (link == NULL || lstat(link, &st) < 0)
+		return; /* it has none, or none any more */
 	/* Only ever a directory named after the bottle: the note is a file like any other. */
 	if (last != NULL && strcmp(last + 1, identity) == 0)
 		(void)bb_path_remove_tree(path, NULL); /* what stays is empty or not ours */
+	(void)unlink(link);                            /* as that */
 }
 
 /* Out of sight first, in one step: half a removed bottle is never found. What is left of one whose
@@ -426,8 +432,10 @@ static int reap_one(const char *identity, struct bb_err *err)
 			r = mend(identity, err);
 		return r < 0 ? r : 1;
 	}
-	if (m->has_ended)
+	if (m->has_ended) {
+		store_remove_run_dir(identity); /* killed after its last word */
 		return 0;
+	}
 	store_remove_run_dir(identity);
 	m->has_ended = true;
 	m->exit_code = 125;
