@@ -40,6 +40,18 @@ exec $BECOME "$@"
 """
 
 
+shared = {}
+
+
+def setup_module():
+    shared["compiled"] = tempfile.mkdtemp(prefix="bb-doctor-", dir="/tmp")  # once for all hosts
+    os.chmod(shared["compiled"], 0o755)
+
+
+def teardown_module():
+    shutil.rmtree(shared["compiled"])
+
+
 class Host:
     """A host on which something is missing. kvm: None (no device), or the file that is there instead."""
 
@@ -61,7 +73,7 @@ class Host:
             self.write("kvm", "")
             os.chmod(f"{self.top}/kvm", mode)
         if version:
-            smolvm.install(f"{self.top}/bin", version=version)
+            smolvm.install(f"{self.top}/bin", version=version, compiled=shared["compiled"])
 
     def __enter__(self):
         return self
