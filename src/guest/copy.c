@@ -179,8 +179,8 @@ static int copy_get_layer(const struct copy_request *rq, struct bb_err *err)
 						"etc/hosts",
 						"etc/hostname",
 						"etc/resolv.conf",
-						PROVISION_STORE + 1,
-						PROVISION_CA + 1,
+						&PROVISION_STORE[1],
+						&PROVISION_CA[1],
 						NULL };
 	static const char *const home[] = { "home", NULL };
 	const struct pack_plan plan = {

@@ -55,6 +55,11 @@ static char *put_file(const char *place, const char *name, const char *text)
 	return path;
 }
 
+static void lay_file(const char *place, const char *name, const char *text)
+{
+	free(put_file(place, name, text));
+}
+
 static void expect_agent_error(const struct fixture *f, const char *name, const char *want)
 {
 	struct manifest_agent *a = NULL;
@@ -68,13 +73,13 @@ static void expect_agent_error(const struct fixture *f, const char *name, const 
 static void agents_come_from_both_places(void **state)
 {
 	const struct fixture *f = *state;
-	BB_AUTO_FREE char *home = put_file(f->home, "agents/mine.md", "---\nbottle: dev\n---\n");
-	BB_AUTO_FREE char *here = put_file(f->cwd, "agents/theirs.md", "---\nbottle: d\n---\nhi");
 	BB_AUTO(manifest_agent) struct manifest_agent *a = NULL;
 	BB_AUTO(manifest_agent) struct manifest_agent *b = NULL;
 	BB_AUTO_STRV char **names = NULL;
 	struct bb_err err = { 0 };
 
+	lay_file(f->home, "agents/mine.md", "---\nbottle: dev\n---\n");
+	lay_file(f->cwd, "agents/theirs.md", "---\nbottle: d\n---\nhi");
 	assert_int_equal(manifest_load_agent(&f->places, "mine", &a, &err), 0);
 	assert_string_equal(a->file, "agents/mine.md");
 	assert_false(a->is_from_cwd);
@@ -107,12 +112,12 @@ static void one_name_in_both_places_is_refused(void **state)
 static void bottles_come_from_home_only(void **state)
 {
 	const struct fixture *f = *state;
-	BB_AUTO_FREE char *here = put_file(f->cwd, "bottles/wide.md", "---\nimage: base\n---\n");
-	BB_AUTO_FREE char *agent = put_file(f->cwd, "agents/a.md", "---\nbottle: wide\n---\n");
 	BB_AUTO(manifest_agent) struct manifest_agent *a = NULL;
 	struct manifest_bottle *b = NULL;
 	struct bb_err err = { 0 };
 
+	lay_file(f->cwd, "bottles/wide.md", "---\nimage: base\n---\n");
+	lay_file(f->cwd, "agents/a.md", "---\nbottle: wide\n---\n");
 	assert_int_equal(manifest_load_agent(&f->places, "a", &a, &err), 0);
 	assert_error(manifest_load_bottle_of(f->home, a, &b, &err), BB_E_USAGE, err);
 	assert_non_null(strstr(err.msg, "manifest './.bot-bottle/agents/a.md':2: there is no "
@@ -140,7 +145,6 @@ static void files_of_others_are_refused(void **state)
 static void links_are_refused(void **state)
 {
 	const struct fixture *f = *state;
-	BB_AUTO_FREE char *real = put_file(f->root, "elsewhere/a.md", "");
 	BB_AUTO_FREE char *elsewhere = bb_text_printf("%s/elsewhere", f->root);
 	BB_AUTO_FREE char *home = bb_text_printf("%s/agents", f->home);
 	BB_AUTO_FREE char *here = bb_text_printf("%s/agents", f->cwd);
@@ -148,6 +152,7 @@ static void links_are_refused(void **state)
 	BB_AUTO(manifest_agent) struct manifest_agent *a = NULL;
 	struct bb_err err = { 0 };
 
+	lay_file(f->root, "elsewhere/a.md", "");
 	assert_int_equal(bb_path_mkdirs(f->home, 0700, NULL), 0);
 	assert_int_equal(bb_path_mkdirs(f->cwd, 0700, NULL), 0);
 	assert_int_equal(symlink(elsewhere, here), 0);
@@ -162,10 +167,11 @@ static void links_are_refused(void **state)
 static void names_that_nobody_can_say_are_told(void **state)
 {
 	const struct fixture *f = *state;
-	BB_AUTO_FREE char *a = put_file(f->home, "bottles/Bad Name.md", "");
-	BB_AUTO_FREE char *b = put_file(f->home, "bottles/good.md", "");
-	BB_AUTO_STRV char **misnamed = manifest_list_misnamed(f->home, "bottles", NULL);
+	BB_AUTO_STRV char **misnamed = NULL;
 
+	lay_file(f->home, "bottles/Bad Name.md", "");
+	lay_file(f->home, "bottles/good.md", "");
+	misnamed = manifest_list_misnamed(f->home, "bottles", NULL);
 	assert_int_equal(bb_strv_len(misnamed), 1);
 	assert_string_equal(misnamed[0], "Bad Name.md");
 }
