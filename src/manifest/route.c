@@ -480,7 +480,7 @@ static bool is_same_preset(const struct manifest_preset *p, const struct route_r
 static int add_preset(const struct manifest_reader *r, const struct manifest_node *entry,
 		      struct route_reading *t, struct manifest_bottle *b)
 {
-	struct manifest_preset *grown;
+	struct manifest_preset *grown, *p;
 
 	for (size_t i = 0; i < entry->count; i++)
 		if (strcmp(entry->items[i]->key, "preset") != 0 &&
@@ -501,11 +501,10 @@ static int add_preset(const struct manifest_reader *r, const struct manifest_nod
 	if (grown == NULL)
 		return bb_err_set(r->err, -ENOMEM, "out of memory");
 	b->presets = grown;
-	grown[b->preset_count++] =
-		(struct manifest_preset){ .name = bb_take_ptr(&t->preset),
-					  .argument = bb_take_ptr(&t->preset_argument),
-					  .auth = t->route,
-					  .at = manifest_origin_of(entry) };
+	p = &grown[b->preset_count++];
+	*p = (struct manifest_preset){ .auth = t->route, .at = manifest_origin_of(entry) };
+	p->name = bb_take_ptr(&t->preset);
+	p->argument = bb_take_ptr(&t->preset_argument);
 	t->route = (struct policy_route){ 0 };
 	return 0;
 }
