@@ -129,7 +129,7 @@ class Plan:
         self.values = dict(identity=identity, agent="dev", backend="namespace", image="host", bottle=None,
                            label=None, color=None, cwd=None, roots_path=None, accelerator=None, cpus=1,
                            pids=256, max_seconds=0, orphan_grace_ms=0, headless=True, memory=512 << 20,
-                           disk=256 << 20, policy=b"", ports=(), env=(), tokens=())
+                           disk=256 << 20, policy=b"", ports=(), resumed=False, env=(), tokens=(), agent_state=())
         assert set(more) <= set(self.values), more
         self.values.update(more)
 
@@ -140,8 +140,8 @@ class Plan:
         fields = [(32 + i, v[n]) for i, n in enumerate(strings) if v[n] is not None]
         fields += [(16 + i, v[n]) for i, n in enumerate(("cpus", "pids", "max_seconds", "orphan_grace_ms"))]
         fields += [(20, int(v["headless"])), ("u64", 5, v["memory"]), ("u64", 6, v["disk"]), (1, v["policy"]),
-                   (4, b"".join(struct.pack(">H", p) for p in v["ports"]))]
-        fields += [(2, e) for e in v["env"]] + [(3, t) for t in v["tokens"]]
+                   (4, b"".join(struct.pack(">H", p) for p in v["ports"])), (8, int(v["resumed"]))]
+        fields += [(2, e) for e in v["env"]] + [(3, t) for t in v["tokens"]] + [(7, s) for s in v["agent_state"]]
         return tlv(*fields)
 
 

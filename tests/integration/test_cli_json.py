@@ -70,6 +70,8 @@ def test_every_json_is_as_documented():
         assert [(s["name"], s["planned"], s["removed"]) for s in plan] == [(identity, False, False)], plan
         done = expect("cleanup", home.run("cleanup", identity, "--yes", "--json").stdout, covered)
         assert [(s["name"], s["removed"], s["error"]) for s in done] == [(identity, True, None)], done
+        home.bottle("risky", "egress:\n  routes:\n    - host: plain.test\n      plain_ports: [80]")
+        expect("lint", home.run("lint", "--json", check=False).stdout, covered)
         expect("doctor", home.run("doctor", "--json", "--quick", check=False).stdout, covered)
         assert json.loads(home.run("list", "--json").stdout) == []
         assert json.loads(home.run("cleanup", "--json", "--dry-run").stdout) == []
