@@ -192,7 +192,10 @@ def interrupted(version, step, text):
         home.wait_held()
         took = home.interrupt()
         assert took < 10, took
-        assert not home.remains(), (step, home.remains())  # no other command is needed
+        left = home.remains()  # no other command is needed
+        if step == "init":  # the guest may have been ready just then: it is a bottle that ended
+            left.pop("state", None)
+        assert not left, (step, left)
         assert "interrupted" in home.out, home.out
         home.expect_nothing()
 
