@@ -14,8 +14,8 @@ import tempfile
 import time
 
 PACKAGES = ["bash", "coreutils", "e2fsprogs", "iproute2", "kmod", "libarchive13", "libc-ares2", "libcap2-bin", "libcmocka0",
-            "libjansson4", "libncursesw6", "libnghttp2-14", "libseccomp2", "libssl3", "libuv1", "libyaml-0-2", "passwd", "procps", "python3",
-            "qemu-system-x86", "uidmap", "util-linux"]
+            "libjansson4", "libncursesw6", "libnghttp2-14", "libpsl5", "libseccomp2", "libssl3", "libuv1", "libyaml-0-2",
+            "passwd", "procps", "python3", "qemu-system-x86", "uidmap", "util-linux"]
 MODULES = ["irqbypass", "kvm", "kvm-amd"]  # the order in which modprobe loads them
 HOOK = ("set -e; export APT_CONFIG=\"$MMDEBSTRAP_APT_CONFIG\"; mkdir \"$1/.kernel\"; cd \"$1/.kernel\"; "
         "apt-get -q -o APT::Sandbox::User=root download linux-image-{version}")
