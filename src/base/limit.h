@@ -111,6 +111,10 @@
 #define LIMIT_ARCHIVE_ENTRIES 4194304       /* of one archive: a guest can send for ever */
 #define LIMIT_ARCHIVE_BYTES   (64ull << 30) /* of file content, of one archive */
 
+/* The confined git (role/git) and what it lists (workspace). */
+#define LIMIT_GIT_MEMORY (4ull << 30) /* data of one git: objects are inflated in memory */
+#define LIMIT_GIT_OUTPUT (256u << 20) /* bytes of a list or a diff that is read */
+
 /* Manifests. */
 #define LIMIT_MANIFEST_FILE  (1024 * 1024)
 #define LIMIT_MANIFEST_DEPTH 16

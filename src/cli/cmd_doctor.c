@@ -110,7 +110,7 @@ static void check_programs(struct printer *p)
 	static const char *const names[] = { "bot-bottle-monitor",  "bot-bottle-channel",
 					     "bot-bottle-egress",   "bot-bottle-dialler",
 					     "bot-bottle-recorder", "bot-bottle-archive",
-					     "bot-bottle-keeper" };
+					     "bot-bottle-keeper",   "bot-bottle-git" };
 
 	for (size_t i = 0; i < BB_ARRAY_LEN(names); i++) {
 		struct backend_check c = { .name = names[i] };

@@ -42,6 +42,8 @@ enum jail_filter {
 	JAIL_FILTER_VMM,   /* on top of QEMU's own: no exec, socket, namespaces, ptrace, bpf,
 			    * io_uring,   keyctl; installed so that it starts to bite after exec of
 			    * the   VMM itself */
+	JAIL_FILTER_TOOL,  /* a program of the host over bytes of a guest (sandbox_lock_tool()): the
+			    * guest's without sockets, tracing and signals to others */
 	JAIL_FILTER_NONE,  /* for tests only: proves that what remains holds by itself */
 };
 

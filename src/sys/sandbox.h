@@ -15,6 +15,9 @@
 #ifndef BB_SYS_SANDBOX_H
 #define BB_SYS_SANDBOX_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "base/err.h"
 
 enum sandbox_profile {
@@ -36,5 +39,20 @@ enum sandbox_profile {
 int sandbox_early(int keep_fds, struct bb_err *err);
 /* dir_fd: the directory SANDBOX_ARCHIVE may use, else -1. */
 int sandbox_lock(enum sandbox_profile profile, int dir_fd, struct bb_err *err);
+
+/* What a tool may reach: an open directory with all below it, or one file. */
+struct sandbox_tree {
+	int fd; /* borrowed */
+	bool may_write;
+};
+#define SANDBOX_TREES_MAX 8
+
+/*
+ * For a process that executes a program of the host (git) over bytes that a guest wrote. From here
+ * on it and whatever it starts reach: the host's programs and libraries, to read and to execute;
+ * `trees`; /dev/null and /dev/urandom. No socket can be made, nobody else be signalled or traced,
+ * no capability come back, no file of `trees` be executed. Needs Landlock.
+ */
+int sandbox_lock_tool(const struct sandbox_tree *trees, size_t count, struct bb_err *err);
 
 #endif

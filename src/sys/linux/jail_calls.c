@@ -457,6 +457,31 @@ static const struct filter_rule vmm_refused[] = {
 	END,
 };
 
+/* For a tool: it computes on files that Landlock leaves it, and starts its own helpers. */
+static const struct filter_rule tool_refused[] = {
+	REFUSE("socket", EPERM),
+	REFUSE("socketpair", EPERM),
+	REFUSE("connect", EPERM),
+	REFUSE("bind", EPERM),
+	REFUSE("listen", EPERM),
+	REFUSE("ptrace", EPERM),
+	REFUSE("kill", EPERM),
+	REFUSE("rt_sigqueueinfo", EPERM),
+	REFUSE("rt_tgsigqueueinfo", EPERM),
+	REFUSE("mknod", EPERM),
+	REFUSE("mknodat", EPERM),
+	REFUSE_FLAG("clone", 0, CLONE_NEWNS),
+	REFUSE_FLAG("clone", 0, CLONE_NEWUSER),
+	REFUSE_FLAG("clone", 0, CLONE_NEWPID),
+	REFUSE_FLAG("clone", 0, CLONE_NEWNET),
+	REFUSE_FLAG("clone", 0, CLONE_NEWIPC),
+	REFUSE_FLAG("clone", 0, CLONE_NEWUTS),
+	REFUSE_FLAG("clone", 0, CLONE_NEWCGROUP),
+	REFUSE_INT("ioctl", 1, TIOCSTI, EPERM),
+	REFUSE_INT("ioctl", 1, 0x541C, EPERM),
+	END,
+};
+
 /* Each exec asks the listener; once that is closed the kernel answers ENOSYS by itself. */
 static const struct filter_rule vmm_exec[] = {
 	ASK("execve"),        ASK("execveat"),
@@ -469,9 +494,11 @@ static const struct filter_rule vmm_exec[] = {
 const struct filter_rule *const jail_calls[JAIL_FILTER_NUM_BUILT][JAIL_TABLES_MAX] = {
 	[JAIL_FILTER_GUEST] = { common, guest, refused },
 	[JAIL_FILTER_VMM] = { common, vmm_exec, refused },
+	[JAIL_FILTER_TOOL] = { common, guest, refused },
 };
 
 const struct filter_rule *const jail_refusals[JAIL_FILTER_NUM_BUILT][JAIL_TABLES_MAX] = {
 	[JAIL_FILTER_GUEST] = { by_argument },
 	[JAIL_FILTER_VMM] = { vmm_refused },
+	[JAIL_FILTER_TOOL] = { tool_refused },
 };

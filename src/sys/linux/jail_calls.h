@@ -5,7 +5,7 @@
 #include "sys/jail.h"
 #include "sys/linux/filter.h"
 
-#define JAIL_FILTER_NUM_BUILT 2 /* GUEST and VMM */
+#define JAIL_FILTER_NUM_BUILT 3 /* GUEST, VMM and TOOL */
 #define JAIL_TABLES_MAX       4 /* the NULL at the end included */
 
 /* Each NULL-terminated. What jail_calls do not name fails with ENOSYS; what jail_refusals do not

@@ -80,6 +80,12 @@ static uint64_t rights_of(enum landlock_access access, uint64_t fs)
 	switch (access) {
 	case LANDLOCK_READ_FILE:
 		return FS_READ_FILE;
+	case LANDLOCK_READ_TREE:
+		return FS_READ_FILE | FS_READ_DIR;
+	case LANDLOCK_RUN_TREE:
+		return FS_READ_FILE | FS_READ_DIR | FS_EXECUTE;
+	case LANDLOCK_WRITE_FILE:
+		return fs & (FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE);
 	case LANDLOCK_READ_WRITE:
 		return fs &
 		       ~(FS_EXECUTE | FS_MAKE_CHAR | FS_MAKE_BLOCK | FS_MAKE_SOCK | FS_IOCTL_DEV);

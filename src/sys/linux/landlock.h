@@ -8,6 +8,9 @@
 
 enum landlock_access {
 	LANDLOCK_READ_FILE,  /* one file, or the files below a directory */
+	LANDLOCK_READ_TREE,  /* files and directories of a tree */
+	LANDLOCK_RUN_TREE,   /* the same, and its programs may be executed */
+	LANDLOCK_WRITE_FILE, /* one file, read and written: /dev/null */
 	LANDLOCK_READ_WRITE, /* all of a tree but device nodes, sockets and execution */
 };
 

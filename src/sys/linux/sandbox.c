@@ -139,6 +139,21 @@ static int lock_calls(enum sandbox_profile profile, bool has_landlock, struct bb
 	return r < 0 ? bb_err_set(err, r, "sandbox: seccomp: %s", bb_err_name(r)) : 0;
 }
 
+static int lock_privileges(struct bb_err *err)
+{
+	int r;
+
+	/* The monitor comes here without: what it started until now may have needed more. */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return bb_err_errno(err, "sandbox: no_new_privs");
+	/* Only somebody with CAP_SETPCAP has a bounding set that could ever matter. */
+	r = caps_drop_bounding();
+	if (r < 0 && r != -EPERM)
+		return bb_err_set(err, r, "sandbox: capability bounds: %s", bb_err_name(r));
+	r = caps_drop_all();
+	return r < 0 ? bb_err_set(err, r, "sandbox: capabilities: %s", bb_err_name(r)) : 0;
+}
+
 int sandbox_lock(enum sandbox_profile profile, int dir_fd, struct bb_err *err)
 {
 	bool has_landlock = false;
@@ -150,18 +165,70 @@ int sandbox_lock(enum sandbox_profile profile, int dir_fd, struct bb_err *err)
 		return bb_err_set(err, -EBADF, "sandbox: '%s' needs its directory",
 				  profiles[profile].name);
 
-	/* The monitor comes here without: what it started until now may have needed more. */
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return bb_err_errno(err, "sandbox: no_new_privs");
-	/* Only somebody with CAP_SETPCAP has a bounding set that could ever matter. */
-	r = caps_drop_bounding();
-	if (r < 0 && r != -EPERM)
-		return bb_err_set(err, r, "sandbox: capability bounds: %s", bb_err_name(r));
-	r = caps_drop_all();
+	r = lock_privileges(err);
 	if (r < 0)
-		return bb_err_set(err, r, "sandbox: capabilities: %s", bb_err_name(r));
+		return r;
 	r = lock_files(&profiles[profile], dir_fd, &has_landlock, err);
 	if (r < 0)
 		return r;
 	return lock_calls(profile, has_landlock, err);
+}
+
+/* The host's own, for every tool; what is not there is not needed. */
+static const struct {
+	const char *path;
+	enum landlock_access access;
+} tool_paths[] = {
+	{ "/usr", LANDLOCK_RUN_TREE },
+	{ "/bin", LANDLOCK_RUN_TREE },
+	{ "/lib", LANDLOCK_RUN_TREE },
+	{ "/lib64", LANDLOCK_RUN_TREE },
+	{ "/etc/ld.so.cache", LANDLOCK_READ_FILE },
+	{ "/dev/urandom", LANDLOCK_READ_FILE },
+	{ "/dev/null", LANDLOCK_WRITE_FILE },
+};
+
+static int lock_tool_files(const struct sandbox_tree *trees, size_t count, struct bb_err *err)
+{
+	struct landlock_path paths[BB_ARRAY_LEN(tool_paths) + SANDBOX_TREES_MAX];
+	size_t own = 0, n;
+	int r;
+
+	for (size_t i = 0; i < BB_ARRAY_LEN(tool_paths); i++) {
+		int fd = open(tool_paths[i].path, O_PATH | O_CLOEXEC);
+
+		if (fd >= 0)
+			paths[own++] = (struct landlock_path){ fd, tool_paths[i].access };
+	}
+	n = own;
+	for (size_t i = 0; i < count; i++)
+		paths[n++] = (struct landlock_path){ trees[i].fd, trees[i].may_write
+									  ? LANDLOCK_READ_WRITE
+									  : LANDLOCK_READ_TREE };
+	r = landlock_restrict(paths, n, false);
+	for (size_t i = 0; i < own; i++)
+		(void)close(paths[i].fd);
+	if (r == -ENOSYS || r == -EOPNOTSUPP)
+		return bb_err_set(
+			err, BB_E_MISSING,
+			"sandbox: a confined git needs Landlock, which this kernel lacks or "
+			"has switched off; use Linux 5.13 or later with 'landlock' in lsm=");
+	return r < 0 ? bb_err_set(err, r, "sandbox: Landlock: %s", bb_err_name(r)) : 0;
+}
+
+int sandbox_lock_tool(const struct sandbox_tree *trees, size_t count, struct bb_err *err)
+{
+	int r;
+
+	if (count > SANDBOX_TREES_MAX)
+		return bb_err_set(err, -EINVAL, "sandbox: %zu trees are too many", count);
+	r = lock_privileges(err);
+	if (r == 0)
+		r = lock_tool_files(trees, count, err);
+	if (r < 0)
+		return r;
+	r = filter_load(&filters_jail_refusals[JAIL_FILTER_TOOL]);
+	if (r == 0)
+		r = filter_load(&filters_jail_calls[JAIL_FILTER_TOOL]);
+	return r < 0 ? bb_err_set(err, r, "sandbox: seccomp: %s", bb_err_name(r)) : 0;
 }
