@@ -1,8 +1,8 @@
 /*
- * bot-bottle-archive pack NAME AS | unpack ONLY AS
- * Descriptors: 0 the stream (unpack), 1 the stream (pack), 2 words for the operator, the last line
- * the reason of a failure, 3 the directory. Started by bot-bottle; the arguments are the
- * operator's.
+ * bot-bottle-archive pack NAME AS | pack-list . AS | unpack ONLY AS | review ONLY AS
+ * Descriptors: 0 the stream (unpack, review) or the list, 1 the stream (pack), 2 words for the
+ * operator, the last line the reason of a failure, 3 the directory. Started by bot-bottle; the
+ * arguments are the operator's.
  */
 #include <locale.h>
 #include <signal.h>
@@ -11,10 +11,14 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/table.h"
 #include "role/archive/tree.h"
 #include "sys/sandbox.h"
 
 #define DIR_FD 3
+
+enum verb { PACK, PACK_LIST, UNPACK, REVIEW };
+static const char *const verbs[] = { "pack", "pack-list", "unpack", "review" };
 
 static int run(char **argv, struct bb_err *err)
 {
@@ -24,9 +28,12 @@ static int run(char **argv, struct bb_err *err)
 
 	if (as == NULL)
 		return bb_err_set(err, BB_E_USAGE, "cannot copy this: %s", why);
-	if (strcmp(argv[1], "pack") == 0)
+	if (strcmp(argv[1], verbs[PACK]) == 0)
 		return tree_pack(DIR_FD, name, as, STDOUT_FILENO, err);
-	return tree_unpack(STDIN_FILENO, name, as, DIR_FD, err);
+	if (strcmp(argv[1], verbs[PACK_LIST]) == 0)
+		return tree_pack_list(DIR_FD, STDIN_FILENO, as, STDOUT_FILENO, err);
+	return tree_unpack(STDIN_FILENO, name, as, DIR_FD, strcmp(argv[1], verbs[REVIEW]) == 0,
+			   err);
 }
 
 int main(int argc, char **argv)
@@ -38,7 +45,7 @@ int main(int argc, char **argv)
 	/* Names are bytes; libarchive asks the locale, and this one needs no file. */
 	(void)setlocale(LC_CTYPE, "C.UTF-8");
 	(void)setvbuf(stderr, NULL, _IOLBF, 0);
-	if (argc != 4 || (strcmp(argv[1], "pack") != 0 && strcmp(argv[1], "unpack") != 0) ||
+	if (argc != 4 || bb_table_index(verbs, BB_ARRAY_LEN(verbs), bb_view_str(argv[1])) < 0 ||
 	    fstat(DIR_FD, &st) < 0 || !S_ISDIR(st.st_mode)) {
 		(void)fputs("bot-bottle-archive is started by 'bot-bottle cp', not by hand\n",
 			    stderr);

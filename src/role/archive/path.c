@@ -83,28 +83,3 @@ char *tree_place(const char *path, const char *only, const char *as, bool *ret_o
 		return strdup(as);
 	return strcmp(as, ".") == 0 ? strdup(rest) : bb_text_printf("%s/%s", as, rest);
 }
-
-bool tree_link_stays(const char *path, const char *text)
-{
-	size_t depth = 0;
-	bool has_name = false;
-
-	if (text[0] == '/' || text[0] == '\0')
-		return false;
-	for (const char *p = path; *p != '\0'; p++)
-		depth += *p == '/';
-	while (*text != '\0') {
-		size_t len = strcspn(text, "/");
-
-		if (len == 2 && text[0] == '.' && text[1] == '.') {
-			if (has_name || depth == 0)
-				return false;
-			depth--;
-		} else if (len > 0 && !(len == 1 && text[0] == '.')) {
-			has_name = true;
-		}
-		text += len;
-		text += *text == '/';
-	}
-	return true;
-}

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/limit.h"
+#include "base/relative.h"
 #include "base/text.h"
 #include "role/archive/tree.h"
 
@@ -20,6 +21,7 @@ struct unpacking {
 	struct archive *in;
 	int in_fd, root;
 	const char *only, *as;
+	bool for_review;
 	struct bb_err *err;
 	uint64_t bytes, entries, placed;
 	size_t zeros; /* zero bytes at the end of what was read so far */
@@ -178,7 +180,7 @@ static int place_symlink(struct unpacking *u, struct archive_entry *e, int dir, 
 	const char *text = archive_entry_symlink(e);
 	int r;
 
-	if (text == NULL || !tree_link_stays(inner, text)) {
+	if (text == NULL || (!u->for_review && !bb_relative_link_stays(inner, text))) {
 		tree_note(path, "a link that could lead out of the tree");
 		return 0;
 	}
@@ -276,6 +278,8 @@ static int place(struct unpacking *u, struct archive_entry *e, const char *inner
 	case AE_IFLNK:
 		return place_symlink(u, e, dir, name, path, inner);
 	default:
+		if (u->for_review)
+			return refuse(u, path, "it is a device, a FIFO or a socket");
 		tree_note(path, "a device, FIFO or socket");
 		return 0;
 	}
@@ -345,7 +349,8 @@ static int unpack_all(struct unpacking *u)
 	return r;
 }
 
-int tree_unpack(int in_fd, const char *only, const char *as, int dir_fd, struct bb_err *err)
+int tree_unpack(int in_fd, const char *only, const char *as, int dir_fd, bool for_review,
+		struct bb_err *err)
 {
 	BB_AUTO_FREE struct unpacking *u = calloc(1, sizeof(*u));
 	int r;
@@ -359,6 +364,7 @@ int tree_unpack(int in_fd, const char *only, const char *as, int dir_fd, struct 
 	u->root = dir_fd;
 	u->only = only;
 	u->as = as;
+	u->for_review = for_review;
 	u->err = err;
 	r = unpack_all(u);
 	(void)archive_read_free(u->in);
