@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "cli/copyin.h"
 #include "cli/json.h"
 #include "cli/out.h"
 #include "cli/outcome.h"
@@ -54,31 +55,21 @@ static int put_kept(struct cli_control *control, const struct cli_config *c, con
 	return r < 0 ? bb_err_wrap(err, "cannot give back '%s'", path) : 0;
 }
 
-static int put_cwd(struct cli_control *control, const struct cli_config *c, struct bb_err *err)
-{
-	BB_AUTO_CLOSE int dir = open(c->cwd, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r;
-
-	if (dir < 0)
-		return bb_err_errno(err, "cannot read '%s'", c->cwd);
-	r = cli_transfer_put(control, dir, ".", ".", PROVIDER_WORKSPACE, err);
-	return r < 0 ? bb_err_wrap(err, "cannot copy '%s' into the bottle", c->cwd) : 0;
-}
-
 static int put_workspace(struct cli_control *control, const struct cli_config *c,
-			 struct bb_err *err)
+			 const char *identity, struct bb_err *err)
 {
 	int r;
 
 	if (!c->has_workspace)
 		return 0;
-	r = c->cwd != NULL ? put_cwd(control, c, err)
+	r = c->cwd != NULL ? cli_copyin(control, c, identity, err)
 			   : put_kept(control, c, "workspace.frames", PROVIDER_WORKSPACE, err);
 	return r < 0 ? r : cli_control_workspace(control, PROVIDER_WORKSPACE, err);
 }
 
 /* Everything that the agent finds when it runs; what is later in here wins. */
-static int furnish(struct cli_control *control, const struct cli_config *c, struct bb_err *err)
+static int furnish(struct cli_control *control, const struct cli_config *c, const char *identity,
+		   struct bb_err *err)
 {
 	int r = put_changes(control, c, err);
 
@@ -95,16 +86,17 @@ static int furnish(struct cli_control *control, const struct cli_config *c, stru
 		r = cli_skills_put(control, c->agent, err);
 	if (r == 0)
 		r = cli_identity_put(control, c, err);
-	return r < 0 ? r : put_workspace(control, c, err);
+	return r < 0 ? r : put_workspace(control, c, identity, err);
 }
 
-static int begin(struct cli_control *control, const struct cli_config *c, struct bb_err *err)
+static int begin(struct cli_control *control, const struct cli_config *c, const char *identity,
+		 struct bb_err *err)
 {
 	int r = c->is_headless ? 0 : cli_control_tell(control, IPC_CONTROL_HOLD, err);
 
 	if (r == 0)
 		r = cli_control_tell(control, IPC_CONTROL_WATCH, err);
-	return r < 0 ? r : furnish(control, c, err);
+	return r < 0 ? r : furnish(control, c, identity, err);
 }
 
 static int run_session(struct cli_control *control, const struct cli_config *c,
@@ -144,7 +136,7 @@ int cli_agent_run(const struct cli_config *c, const struct cli_bottle *b)
 	r = cli_control_connect(b->identity, &control, &err);
 	if (r < 0)
 		return cli_out_fail(&err); /* its monitor ends by itself: nobody holds it */
-	r = begin(control, c, &err);
+	r = begin(control, c, b->identity, &err);
 	if (r == 0)
 		r = run_session(control, c, &result, &err);
 	if (r < 0) {

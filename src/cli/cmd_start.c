@@ -9,6 +9,7 @@
 #include "cli/cmd_start.h"
 #include "cli/commands.h"
 #include "cli/config.h"
+#include "cli/copyin.h"
 #include "cli/launch.h"
 #include "cli/out.h"
 #include "cli/session.h"
@@ -24,6 +25,10 @@ static const struct cli_option options[] = {
 	{ "image", 0, CLI_VALUE, "NAME", CLI_WORD_IMAGE, "this guest image" },
 	{ "cwd", 0, CLI_OPTIONAL_VALUE, "DIR", CLI_WORD_DIR,
 	  "copy a directory (default: this one) to /home/node/workspace" },
+	{ "include", 0, CLI_VALUE, "PATH", CLI_WORD_ANY,
+	  "of it, a file that was left out (credential, ignored); repeatable" },
+	{ "no-git", 0, CLI_FLAG, NULL, CLI_WORD_ANY,
+	  "copy it without its repository: all files, no .git" },
 	{ "headless", 0, CLI_FLAG, NULL, CLI_WORD_ANY, "no terminal, no questions" },
 	{ "detach", 'd', CLI_FLAG, NULL, CLI_WORD_ANY,
 	  "leave as soon as the agent runs; 'attach' joins it" },
@@ -66,6 +71,7 @@ static int confirm(const struct cli_config *c, const struct cli_args *args)
 	if (c->is_headless || cli_args_has(args, "yes")) {
 		for (size_t i = 0; c->notes != NULL && c->notes[i] != NULL; i++)
 			cli_out_note("%s", c->notes[i]);
+		(void)cli_copyin_print(c, NULL); /* notes cannot fail */
 		cli_out_note("bytes to allowed hosts are not scanned");
 		return 0;
 	}
@@ -176,6 +182,9 @@ static int start(const struct cli_args *args)
 	struct bb_err err = { 0 };
 
 	if (cli_config_load(args, false, &c, &err) < 0)
+		return cli_out_fail(&err);
+	/* It runs git, which a dry run does not. */
+	if (!cli_args_has(args, "dry-run") && cli_copyin_list(c, &err) < 0)
 		return cli_out_fail(&err);
 	return cli_start_run(c, args);
 }

@@ -52,6 +52,8 @@ void cli_config_free(struct cli_config *c)
 	bb_strv_free(c->notes);
 	free(c->ports);
 	free(c->cwd);
+	bb_strv_free(c->include);
+	workspace_list_free(c->files);
 	free(c->task);
 	free(c);
 }
@@ -509,6 +511,23 @@ static int choose_color(struct cli_config *c, const struct cli_args *args, struc
 			  near != NULL ? near : "", near != NULL ? "'?" : "");
 }
 
+static int choose_workspace(struct cli_config *c, const struct cli_args *args, struct bb_err *err)
+{
+	int r = 0;
+
+	c->include = cli_args_all(args, "include");
+	c->no_git = cli_args_has(args, "no-git");
+	if (c->include == NULL)
+		return no_memory(err);
+	if (cli_args_has(args, "cwd"))
+		r = cli_workspace_check(cli_args_get(args, "cwd"), &c->cwd, err);
+	if (r == 0 && c->cwd == NULL && (c->no_git || c->include[0] != NULL))
+		return bb_err_set(
+			err, BB_E_USAGE,
+			"--include and --no-git are about the directory that --cwd copies in");
+	return r;
+}
+
 static int load(const struct cli_args *args, bool may_lack_tokens, const struct store_meta *resumed,
 		struct cli_config **ret, struct bb_err *err)
 {
@@ -527,8 +546,8 @@ static int load(const struct cli_args *args, bool may_lack_tokens, const struct 
 		r = load_manifests(c, args, err);
 	if (r == 0)
 		r = cli_expand_presets(c->bottle, err);
-	if (r == 0 && cli_args_has(args, "cwd"))
-		r = cli_workspace_check(cli_args_get(args, "cwd"), &c->cwd, err);
+	if (r == 0)
+		r = choose_workspace(c, args, err);
 	if (r < 0)
 		return r;
 	assert(c->agent != NULL && c->bottle != NULL);

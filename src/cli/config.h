@@ -14,6 +14,7 @@
 #include "manifest/manifest.h"
 #include "provider/provider.h"
 #include "store/store.h"
+#include "workspace/list.h"
 
 struct cli_config {
 	struct cli_places places;
@@ -33,8 +34,11 @@ struct cli_config {
 	uint16_t *ports;       /* that routes name, beside 80 and 443; unique */
 	size_t port_count;
 	struct backend_resources resources;
-	char *cwd;         /* host directory that is copied in; NULL: none */
-	char *task;        /* --prompt, --prompt-file */
+	char *cwd;      /* host directory that is copied in; NULL: none */
+	char **include; /* credential-looking or ignored files of it that go along all the same */
+	bool no_git;    /* no repository is looked for */
+	struct workspace_list *files; /* what goes along: cli_copyin_list(); NULL: not listed */
+	char *task;                   /* --prompt, --prompt-file */
 	const char *input; /* given to the main session in place of standard input; NULL: none */
 	char **argv; /* the main session's command line; borrowed from plan or the command line */
 	const char *guest_cwd;

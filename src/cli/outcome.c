@@ -12,9 +12,10 @@ void cli_outcome_tell_workspace(const struct cli_control *c, const char *identit
 	if (c->problem[0] != '\0')
 		cli_out_note("%s", c->problem);
 	if (c->workspace_kept)
-		cli_out_note("the changed workspace is kept; fetch it with: bot-bottle cp "
-			     "%s:/home/node/workspace DEST",
-			     identity);
+		cli_out_note("the changed workspace is kept; look at it with: bot-bottle diff %s; "
+			     "bring it "
+			     "back with: bot-bottle pull %s",
+			     identity, identity);
 	if (c->is_resumable)
 		cli_out_note("go on with it: bot-bottle resume %s", identity);
 }

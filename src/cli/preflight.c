@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "cli/config.h"
+#include "cli/copyin.h"
 #include "cli/out.h"
 #include "manifest/print.h"
 
@@ -169,6 +170,8 @@ static void put_head(struct manifest_page *p, const struct cli_config *c, bool i
 		manifest_put(p, 0, "workspace", c->cwd, "--cwd, copied to " PROVIDER_WORKSPACE);
 	else
 		manifest_put_workspace(p, &c->bottle->workspace);
+	if (p->result == 0)
+		p->result = cli_copyin_print(c, p->out);
 	put_command(p, c);
 }
 

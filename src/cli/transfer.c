@@ -37,6 +37,7 @@ void transfer_init(struct transfer *t, int stream, bool is_put)
 	t->is_put = is_put;
 	t->data = t->notes = -1;
 	t->child.pidfd = -1;
+	image_bar_init(&t->bar, STDERR_FILENO);
 	bb_buf_init(&t->from_stream, BUFFER_CAP);
 	bb_buf_init(&t->to_stream, BUFFER_CAP);
 	bb_buf_init(&t->to_child, BUFFER_CAP);
@@ -64,20 +65,23 @@ void transfer_done(struct transfer *t)
 	bb_buf_done(&t->from_file);
 }
 
-static int start_child(struct transfer *t, int dir_fd, char *const *argv, struct bb_err *err)
+/* list_fd: the child's standard input when it packs a list, else -1. */
+static int start_child(struct transfer *t, int dir_fd, int list_fd, char *const *argv,
+		       struct bb_err *err)
 {
 	BB_AUTO_FREE char *path = bb_path_sibling("bot-bottle-archive", err);
 	BB_AUTO_CLOSE int data_end = -1, notes_end = -1;
 	char *env[] = { NULL };
 	int data[2], notes[2], r;
-	struct spawn_fd fds[3] = { { .to = t->is_put ? 1 : 0 },
+	struct spawn_fd fds[4] = { { .to = t->is_put ? 1 : 0 },
 				   { .to = 2 },
-				   { .from = dir_fd, .to = 3 } };
+				   { .from = dir_fd, .to = 3 },
+				   { .from = list_fd, .to = 0 } };
 	struct spawn_plan plan = { .path = path,
 				   .argv = argv,
 				   .envp = env,
 				   .fds = fds,
-				   .fd_count = 3,
+				   .fd_count = list_fd >= 0 ? 4 : 3,
 				   .dies_with_parent = true };
 
 	if (path == NULL)
@@ -107,7 +111,14 @@ static void show_progress(struct transfer *t)
 
 	if (!isatty(STDERR_FILENO) || now - t->shown_ms < 200)
 		return;
-	if (t->shown_ms != 0) {
+	if (t->shown_ms != 0 && t->total > 0) {
+		uint64_t done = t->bytes < t->total ? t->bytes : t->total;
+
+		(void)snprintf(text, sizeof(text), "copying: %llu of %llu MiB",
+			       (unsigned long long)(done >> 20),
+			       (unsigned long long)(t->total >> 20));
+		image_bar_report(&t->bar, text, (int)(done / (t->total / 100 + 1)));
+	} else if (t->shown_ms != 0) {
 		(void)snprintf(text, sizeof(text), "copying: %llu KiB",
 			       (unsigned long long)(t->bytes >> 10));
 		cli_out_step(text);
@@ -346,6 +357,7 @@ int transfer_run(struct transfer *t, struct bb_err *err)
 		write_child(t);
 	}
 	cli_out_step(NULL);
+	image_bar_end(&t->bar);
 	if (r < 0)
 		return r;
 	if (t->is_file && t->file_error < 0)
@@ -394,7 +406,31 @@ static int put(struct cli_control *c, int dir_fd, const char *name, const char *
 	r = transfer_open(c, FILE_PUT, guest_path, flags, &stream, err);
 	t.stream = stream;
 	if (r == 0)
-		r = start_child(&t, dir_fd, argv, err);
+		r = start_child(&t, dir_fd, -1, argv, err);
+	return r < 0 ? r : transfer_run(&t, err);
+}
+
+int cli_transfer_put_list(struct cli_control *c, const struct cli_transfer_list *list,
+			  const char *guest_path, struct bb_err *err)
+{
+	__attribute__((cleanup(transfer_done))) struct transfer t;
+	BB_AUTO_STRV char **argv = NULL;
+	BB_AUTO_CLOSE int list_fd = bb_fd_sealed("list", list->paths.p, list->paths.n);
+	int stream = -1, r;
+
+	transfer_init(&t, -1, true);
+	t.total = list->total_bytes;
+	if (list_fd < 0)
+		return bb_err_set(err, list_fd, "cannot hand over a list: %s",
+				  bb_err_name(list_fd));
+	if (bb_strv_push(&argv, strdup("bot-bottle-archive")) < 0 ||
+	    bb_strv_push(&argv, strdup("pack-list")) < 0 || bb_strv_push(&argv, strdup(".")) < 0 ||
+	    bb_strv_push(&argv, strdup(list->as_name)) < 0)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	r = transfer_open(c, FILE_PUT, guest_path, 0, &stream, err);
+	t.stream = stream;
+	if (r == 0)
+		r = start_child(&t, list->dir_fd, list_fd, argv, err);
 	return r < 0 ? r : transfer_run(&t, err);
 }
 
@@ -444,17 +480,17 @@ int cli_transfer_put_files(struct cli_control *c, const struct provider_file *fi
 	return r < 0 ? r : transfer_run(&t, err);
 }
 
-static int get(struct transfer *t, const char *only, int dir_fd, const char *as_name,
-	       struct bb_err *err)
+static int get(struct transfer *t, const char *verb, const char *only, int dir_fd,
+	       const char *as_name, struct bb_err *err)
 {
 	BB_AUTO_STRV char **argv = NULL;
 	int r;
 
 	if (bb_strv_push(&argv, strdup("bot-bottle-archive")) < 0 ||
-	    bb_strv_push(&argv, strdup("unpack")) < 0 || bb_strv_push(&argv, strdup(only)) < 0 ||
+	    bb_strv_push(&argv, strdup(verb)) < 0 || bb_strv_push(&argv, strdup(only)) < 0 ||
 	    bb_strv_push(&argv, strdup(as_name)) < 0)
 		return bb_err_set(err, -ENOMEM, "out of memory");
-	r = start_child(t, dir_fd, argv, err);
+	r = start_child(t, dir_fd, -1, argv, err);
 	return r < 0 ? r : transfer_run(t, err);
 }
 
@@ -470,7 +506,7 @@ int cli_transfer_get(struct cli_control *c, const char *guest_path, bool is_cont
 	r = transfer_open(c, FILE_GET, guest_path, is_content ? FILE_FLAG_CONTENTS : 0, &stream,
 			  err);
 	t.stream = stream;
-	return r < 0 ? r : get(&t, name, dir_fd, as_name, err);
+	return r < 0 ? r : get(&t, "unpack", name, dir_fd, as_name, err);
 }
 
 int cli_transfer_get_kept(int frames_fd, const char *inner, int dir_fd, const char *as_name,
@@ -482,5 +518,22 @@ int cli_transfer_get_kept(int frames_fd, const char *inner, int dir_fd, const ch
 	transfer_init(&t, copy, false);
 	if (copy < 0)
 		return bb_err_errno(err, "cannot read the kept workspace");
-	return get(&t, inner[0] != '\0' ? inner : ".", dir_fd, as_name, err);
+	return get(&t, "unpack", inner[0] != '\0' ? inner : ".", dir_fd, as_name, err);
+}
+
+int cli_transfer_review(struct cli_control *c, const char *guest_path, int frames_fd, int dir_fd,
+			struct bb_err *err)
+{
+	__attribute__((cleanup(transfer_done))) struct transfer t;
+	int stream = -1, r = 0;
+
+	transfer_init(&t, -1, false);
+	if (c != NULL)
+		r = transfer_open(c, FILE_GET, guest_path, FILE_FLAG_CONTENTS, &stream, err);
+	else
+		stream = fcntl(frames_fd, F_DUPFD_CLOEXEC, 3);
+	t.stream = stream;
+	if (r == 0 && stream < 0)
+		r = bb_err_errno(err, "cannot read the kept workspace");
+	return r < 0 ? r : get(&t, "review", ".", dir_fd, ".", err);
 }

@@ -16,6 +16,16 @@ int cli_transfer_put(struct cli_control *c, int dir_fd, const char *name, const 
 /* The directory's content as guest_path, and nothing else there. */
 int cli_transfer_put_tree(struct cli_control *c, int dir_fd, const char *guest_path,
 			  struct bb_err *err);
+/* What a list names: NUL-terminated paths below the directory (tree_pack_list()), each below
+ * as_name in the stream. total_bytes: for the bar. */
+struct cli_transfer_list {
+	int dir_fd;
+	struct bb_view paths;
+	uint64_t total_bytes;
+	const char *as_name;
+};
+int cli_transfer_put_list(struct cli_control *c, const struct cli_transfer_list *list,
+			  const char *guest_path, struct bb_err *err);
 /* Small files of our own, below guest_path. */
 int cli_transfer_put_files(struct cli_control *c, const struct provider_file *files, size_t count,
 			   const char *guest_path, struct bb_err *err);
@@ -34,5 +44,9 @@ int cli_transfer_put_kept(struct cli_control *c, int frames_fd, const char *gues
  * and what another had changed, to this one. */
 int cli_transfer_get_changes(struct cli_control *c, int fd, uint64_t most, struct bb_err *err);
 int cli_transfer_put_changes(struct cli_control *c, int fd, struct bb_err *err);
+/* The content of guest_path for a review: into an empty directory of our own, links as they are, no
+ * special file. c NULL: from the frames kept of an ended bottle, frames_fd. */
+int cli_transfer_review(struct cli_control *c, const char *guest_path, int frames_fd, int dir_fd,
+			struct bb_err *err);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "cli/transfer.h"
+#include "image/build.h"
 #include "sys/spawn.h"
 
 #define TRANSFER_CHUNK 32768
@@ -25,8 +26,9 @@ struct transfer {
 	struct bb_buf from_stream, to_stream, to_child, words, from_file;
 	bool source_ended; /* put: FILE_END is queued; get: FILE_END came */
 	bool has_result, stream_ended;
-	char failure[512]; /* the guest's */
-	uint64_t bytes, shown_ms;
+	char failure[512];               /* the guest's */
+	uint64_t bytes, total, shown_ms; /* total 0: not known */
+	struct image_bar bar;
 };
 
 /* stream is taken; -1: not yet opened. */

@@ -291,7 +291,7 @@ def test_the_changed_workspace_is_kept_and_comes_out():
         assert done.returncode == 0 and done.stdout == "/home/node/workspace\na\nlink\nsub\n", done
         assert "left out: 'fifo'" in done.stderr
         identity = cli.list()[0]["id"]
-        assert f"bot-bottle cp {identity}:/home/node/workspace DEST" in done.stderr
+        assert f"bot-bottle diff {identity}; " in done.stderr and f"bot-bottle pull {identity}" in done.stderr, done
         result = os.path.join(cli.top, "result")
         done = cli.run("cp", f"{identity}:/home/node/workspace", result)
         assert "bad': a link that could lead out" in done.stderr
