@@ -40,28 +40,25 @@ int cli_workspace_check(const char *dir, char **ret, struct bb_err *err)
 	struct stat st;
 
 	if (real == NULL || stat(real, &st) < 0)
-		return bb_err_errno(err, "--cwd: cannot use '%s'", dir == NULL ? "." : dir);
+		return bb_err_errno(err, "cannot use '%s'", dir == NULL ? "." : dir);
 	real_home = home == NULL ? NULL : realpath(home, NULL);
 	if (!S_ISDIR(st.st_mode))
-		return bb_err_set(err, BB_E_USAGE, "--cwd: '%s' is not a directory", real);
+		return bb_err_set(err, BB_E_USAGE, "'%s' is not a directory", real);
 	if (strcmp(real, "/") == 0)
-		return bb_err_set(
-			err, BB_E_USAGE,
-			"--cwd: '/' is never copied into a bottle; name a project's directory");
+		return bb_err_set(err, BB_E_USAGE,
+				  "'/' is never copied into a bottle; name a project's directory");
 	if (real_home != NULL && is_at_or_above(real, real_home))
-		return bb_err_set(
-			err, BB_E_USAGE,
-			"--cwd: '%s' is or holds your home directory, which is never copied "
-			"into a bottle; name a project's directory",
-			real);
+		return bb_err_set(err, BB_E_USAGE,
+				  "'%s' is or holds your home directory, which is never copied "
+				  "into a bottle; name a project's directory",
+				  real);
 	if (holds_bottles(real))
-		return bb_err_set(
-			err, BB_E_USAGE,
-			"--cwd: '%s' holds bot-bottle's own files (.bot-bottle), which are "
-			"never copied into a bottle",
-			real);
+		return bb_err_set(err, BB_E_USAGE,
+				  "'%s' holds bot-bottle's own files (.bot-bottle), which are "
+				  "never copied into a bottle",
+				  real);
 	if (access(real, R_OK | X_OK) < 0)
-		return bb_err_errno(err, "--cwd: cannot read '%s'", real);
+		return bb_err_errno(err, "cannot read '%s'", real);
 	*ret = bb_take_ptr(&real);
 	return 0;
 }

@@ -26,19 +26,6 @@ static int add_routes(char ***all, const struct manifest_bottle *b)
 	return r;
 }
 
-/* Keys that are read and that nothing honours yet. */
-static int add_workspace(char ***all, const struct manifest_workspace *w)
-{
-	const struct manifest_origin *const at[] = { &w->path_at, &w->include_at, &w->git_at };
-
-	for (size_t i = 0; i < BB_ARRAY_LEN(at); i++)
-		if (at[i]->file != NULL)
-			return add(all, at[i],
-				   "'workspace' is not built yet; take it out and use 'start "
-				   "--cwd'");
-	return 0;
-}
-
 char **manifest_not_built(const struct manifest_bottle *b)
 {
 	BB_AUTO_STRV char **all = calloc(1, sizeof(*all));
@@ -54,7 +41,5 @@ char **manifest_not_built(const struct manifest_bottle *b)
 		r = add(&all, &b->supervise_at,
 			"'supervise' is not built yet: nobody would be asked; take it out (it has "
 			"no other value)");
-	if (r == 0)
-		r = add_workspace(&all, &b->workspace);
 	return r < 0 ? NULL : bb_take_ptr(&all);
 }
