@@ -234,7 +234,7 @@ static int make_commit(struct pull *p, char ret[LEDGER_ID_MAX], struct bb_err *e
 	struct cli_bring *b = &p->bring;
 	BB_AUTO_FREE char *message = bb_text_printf("Changes of bottle %s\n", b->identity);
 	BB_AUTO_FREE char *its_tree = NULL;
-	char tree[LEDGER_ID_MAX], old[LEDGER_ID_MAX], parent[LEDGER_ID_MAX] = "";
+	char tree[LEDGER_ID_MAX] = "", old[LEDGER_ID_MAX], parent[LEDGER_ID_MAX] = "";
 	int r = 0;
 
 	if (!cli_args_has(p->args, "squash"))

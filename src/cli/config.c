@@ -532,6 +532,7 @@ static int workspace_of_bottle(struct cli_config *c, struct bb_err *err)
 	if (path == NULL)
 		return no_memory(err);
 	r = cli_workspace_check(path, &c->cwd, err);
+	c->has_bottles_cwd = true;
 	return r < 0 ? bb_err_wrap(err, "manifest '%s':%u: 'workspace.path'", w->path_at.file,
 				   w->path_at.line)
 		     : 0;

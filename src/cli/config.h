@@ -34,7 +34,8 @@ struct cli_config {
 	uint16_t *ports;       /* that routes name, beside 80 and 443; unique */
 	size_t port_count;
 	struct backend_resources resources;
-	char *cwd;      /* host directory that is copied in; NULL: none */
+	char *cwd;            /* host directory that is copied in; NULL: none */
+	bool has_bottles_cwd; /* the bottle names it, not the command line */
 	char **include; /* credential-looking or ignored files of it that go along all the same */
 	bool no_git;    /* no repository is looked for */
 	struct workspace_list *files; /* what goes along: cli_copyin_list(); NULL: not listed */

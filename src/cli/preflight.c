@@ -144,6 +144,29 @@ static const char *bottle_text(const struct manifest_bottle *b)
 	return b->files[1] == NULL ? b->files[0] : b->chain;
 }
 
+/* What is copied in, by whose word. The manifest's path is shown as it was written. */
+static void put_workspace(struct manifest_page *p, const struct cli_config *c)
+{
+	const struct manifest_workspace *w = &c->bottle->workspace;
+	struct manifest_origin include_at = w->include_at;
+
+	if (c->cwd == NULL)
+		return;
+	manifest_put(p, 0, "workspace", NULL, NULL);
+	if (c->has_bottles_cwd)
+		manifest_put_at(p, 2, "path", w->path, &w->path_at,
+				"copied to " PROVIDER_WORKSPACE);
+	else
+		manifest_put(p, 2, "path", c->cwd, "--cwd, copied to " PROVIDER_WORKSPACE);
+	if (bb_strv_len(c->include) > bb_strv_len(w->include))
+		include_at = (struct manifest_origin){ .file = "--include" };
+	manifest_put_list(p, 2, "include", c->include[0] == NULL ? NULL : c->include, &include_at);
+	if (!w->has_git)
+		manifest_put_at(p, 2, "git", "false", &w->git_at, NULL);
+	else if (c->no_git)
+		manifest_put(p, 2, "git", "false", "--no-git");
+}
+
 static void put_head(struct manifest_page *p, const struct cli_config *c, bool is_shared)
 {
 	const struct manifest_origin skills_at = { .file = c->agent->file,
@@ -166,10 +189,7 @@ static void put_head(struct manifest_page *p, const struct cli_config *c, bool i
 		manifest_put(p, 0, "color", c->color, "--color");
 	put_prompt(p, c->agent);
 	manifest_put_list(p, 0, "skills", c->agent->skills, &skills_at);
-	if (c->cwd != NULL)
-		manifest_put(p, 0, "workspace", c->cwd, "--cwd, copied to " PROVIDER_WORKSPACE);
-	else
-		manifest_put_workspace(p, &c->bottle->workspace);
+	put_workspace(p, c);
 	if (p->result == 0)
 		p->result = cli_copyin_print(c, p->out);
 	put_command(p, c);

@@ -138,7 +138,9 @@ static void end_line(struct manifest_page *p, const struct manifest_origin *at, 
 	bool has_place = at != NULL && at->file != NULL;
 
 	if (has_place)
-		manifest_put_raw(p, "  # %s:%u%s", at->file, at->line, at->is_wider ? WIDER : "");
+		manifest_put_raw(p, "  # %s", at->file);
+	if (has_place && at->line != 0) /* 0: an option of the command line */
+		manifest_put_raw(p, ":%u%s", at->line, at->is_wider ? WIDER : "");
 	if (note != NULL) {
 		manifest_put_raw(p, has_place ? ", " : "  # ");
 		keep(p, bb_buf_append_str(p->out, note));

@@ -398,7 +398,7 @@ int incoming_branch(const struct ledger *l, const struct repo *repo, const char 
 		    const char *id, const char *branch, struct bb_err *err)
 {
 	BB_AUTO_FREE char *ref = bb_text_printf("refs/heads/%s", branch);
-	char start[LEDGER_ID_MAX], none[LEDGER_ID_MAX] = "";
+	char start[LEDGER_ID_MAX] = "", none[LEDGER_ID_MAX] = "";
 	BB_AUTO_CLOSE int pack = -1;
 	int r = ref == NULL ? no_memory(err) : ask_start(l, start, err);
 

@@ -184,3 +184,29 @@ def test_list_available_names_what_is_broken_and_where():
         assert [(r["agent"], r["bottle"], r["file"], r["error"] is None) for r in rows] == [
             ("good", "t", "agents/good.md", True), ("lost", "tt", "agents/lost.md", False),
             ("theirs", "t", "./.bot-bottle/agents/theirs.md", True), (None, "wrong", None, False)], rows
+
+
+def test_the_workspace_that_a_bottle_names_is_copied_in():
+    with Home(BOT_BOTTLE_BACKEND="namespace") as home:
+        home.env["HOME"] = os.path.join(home.top, "operator")
+        project, other = (os.path.join(home.env["HOME"], name) for name in ("project", "other"))
+        for folder, names in ((project, ("code", ".env", ".env.test")), (other, ("elsewhere",))):
+            os.makedirs(folder)
+            for name in names:
+                with open(os.path.join(folder, name), "w", encoding="ascii") as f:
+                    f.write("x\n")
+        home.bottle("t", "image: host\nworkspace:\n  path: ~/project\n  include: [.env.test]")
+        home.agent("t", "t")
+        shown = "path: \"?~/project\"?  # bottles/t.md:[0-9]+, copied to /home/node/workspace\n"
+        assert re.search(shown, home.run("info", "t").stdout), home.run("info", "t").stdout
+        argv = ("--headless", "--yes", "--", "sh", "-c", "pwd; ls -A")
+        inside = home.run("start", "t", *argv).stdout.split()
+        assert inside == ["/home/node/workspace", ".env.test", "code"], inside
+        inside = home.run("start", "t", f"--cwd={other}", *argv, check=False)
+        assert inside.returncode == 125 and ".env.test" in inside.stderr, inside  # it is named, and not there
+        home.bottle("t", "image: host\nworkspace: {path: ~/project}")
+        assert home.run("start", "t", f"--cwd={other}", *argv).stdout.split()[1:] == ["elsewhere"]
+        home.bottle("t", "image: host\nworkspace: {path: ~/missing}")
+        done = home.run("start", "t", *argv, check=False)
+        assert done.returncode == 125, done
+        assert "manifest 'bottles/t.md':" in done.stderr and "'workspace.path': cannot use '" in done.stderr, done.stderr

@@ -21,7 +21,9 @@ LEAST = {"good": 24, "bad": 60}
 
 class Corpus(Home):
     def __init__(self, name):
-        super().__init__(BOT_BOTTLE_BACKEND="namespace", GH_PAT="x", HOME="/nowhere")
+        super().__init__(BOT_BOTTLE_BACKEND="namespace", GH_PAT="x")
+        self.env["HOME"] = os.path.join(self.top, "operator")
+        os.makedirs(os.path.join(self.env["HOME"], "src/project/fixtures"))  # of workspace.md
         self.names = []
         self.write("agents", "any", "description: looks at one bottle")
         for kind in ("bottles", "agents"):
