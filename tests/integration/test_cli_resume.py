@@ -75,6 +75,21 @@ def test_a_bottle_lives_again_with_what_it_had_changed():
         assert cli.run("cleanup", "--yes", "--all").returncode == 0 and cli.list() == []
 
 
+def test_start_change_commit_stop_resume_pull():
+    with Cli() as cli:
+        identity = cli.detach("exec sleep 1000", f"--cwd={cli.work}")
+        cli.run("exec", identity, "sh", "-c", "cd ~/workspace; echo two >> a; mkdir d; echo new > d/b; echo set > ~/.mine")
+        cli.run("commit", identity)
+        cli.run("stop", identity)
+        done = cli.sh("resume", identity, "cat ~/.mine; echo three >> a")
+        assert done.stdout == "set\n", done
+        assert "+three\n" in cli.run("diff", identity).stdout
+        cli.run("pull", identity, "--yes", cwd=cli.work)
+        for name, want in (("a", "one\ntwo\nthree\n"), ("d/b", "new\n")):
+            with open(os.path.join(cli.work, name), encoding="utf-8") as f:
+                assert f.read() == want, name
+
+
 def test_an_unchanged_directory_is_copied_in_anew():
     with Cli() as cli:
         done = cli.sh("start", "t", "cat a", f"--cwd={cli.work}")

@@ -1,4 +1,4 @@
-"""The life cycle on microvm: start, change files, commit, stop, resume; what only a machine of its own can change
+"""The life cycle on microvm: start, change files, commit, stop, resume, pull; what only a machine of its own can change
 (owners, set-id bits, removed and replaced parts of the image). Emulated where there is no KVM, so few starts."""
 
 import json
@@ -53,7 +53,7 @@ class Cli(Home):
         subprocess.run([self.program, "image", "rm", name], env=self.env, capture_output=True, check=False)
 
 
-def test_start_change_commit_stop_resume():
+def test_start_change_commit_stop_resume_pull():
     with Cli() as cli:
         done = cli.run("start", "t", "--detach", "--headless", "--json", f"--cwd={cli.work}", "--", "sleep", "100000")
         identity = json.loads(done.stdout)["id"]
@@ -79,9 +79,9 @@ def test_start_change_commit_stop_resume():
             done = cli.run("start", "t", "--headless", "--backend", "namespace", "--image", name, "--", "true",
                            check=False)
             assert done.returncode == 125 and "cannot be changed here" in done.stderr, done
-            dest = os.path.join(cli.top, "dest")
-            cli.run("cp", f"{identity}:/home/node/workspace/a", dest)
-            with open(dest, encoding="utf-8") as f:
+            assert "+four\n" in cli.run("diff", identity).stdout
+            cli.run("pull", identity, "--yes", cwd=cli.work)
+            with open(os.path.join(cli.work, "a"), encoding="utf-8") as f:
                 assert f.read() == "one\ntwo\nthree\nfour\n"
         finally:
             cli.cleanup()
