@@ -159,7 +159,7 @@ int cli_start_run(struct cli_config *c, const struct cli_args *args)
 	if (cli_args_has(args, "dry-run"))
 		return 0;
 	if (check_terminal(c, args, &err) < 0 || cli_skills_check(c->agent, &err) < 0 ||
-	    check_backend(c, &err) < 0 || check_image(c, &err) < 0)
+	    check_backend(c, &err) < 0 || check_image(c, &err) < 0 || cli_copyin_list(c, &err) < 0)
 		return cli_out_fail(&err);
 	code = confirm(c, args);
 	if (code != 0)
@@ -182,9 +182,6 @@ static int start(const struct cli_args *args)
 	struct bb_err err = { 0 };
 
 	if (cli_config_load(args, false, &c, &err) < 0)
-		return cli_out_fail(&err);
-	/* It runs git, which a dry run does not. */
-	if (!cli_args_has(args, "dry-run") && cli_copyin_list(c, &err) < 0)
 		return cli_out_fail(&err);
 	return cli_start_run(c, args);
 }

@@ -162,7 +162,10 @@ static int init(struct ledger *l, const struct workspace_list *list, struct bb_e
 	format = bb_text_printf("--object-format=%s", name[0] != '\0' ? name : "sha1");
 	if (format == NULL || info == NULL)
 		return no_memory(err);
-	r = bb_path_mkdirs(l->dir, 0700, err);
+	/* A resumed bottle's may be there, of a directory that is copied in anew. */
+	r = bb_path_remove_tree(l->dir, err);
+	if (r == 0)
+		r = bb_path_mkdirs(l->dir, 0700, err);
 	if (r == 0)
 		r = simple(l,
 			   (const char *const[]){ "init", "--quiet", "--bare",
