@@ -385,6 +385,13 @@ static bool has_file(const char *identity, const char *name)
 	return path != NULL && access(path, F_OK) == 0;
 }
 
+/* Each file gets its name when it is whole; its monitor may have been killed before it said so. */
+static void see_what_is_kept(struct store_meta *m)
+{
+	m->workspace_kept = has_file(m->identity, "workspace.frames");
+	m->agent_kept = has_file(m->identity, "agent.frames");
+}
+
 /* Metadata that a power cut or a failing disk left half: what can still be told, so that what was
  * kept can be fetched and removed like that of any other bottle. */
 static int mend(const char *identity, struct bb_err *err)
@@ -402,10 +409,9 @@ static int mend(const char *identity, struct bb_err *err)
 	m->reason = strdup(damaged_reason);
 	m->has_ended = true;
 	m->exit_code = 125;
-	m->workspace_kept = has_file(identity, "workspace.frames");
-	m->agent_kept = has_file(identity, "agent.frames");
 	if (m->identity == NULL || m->agent == NULL || m->backend == NULL || m->reason == NULL)
 		return bb_err_set(err, -ENOMEM, "out of memory");
+	see_what_is_kept(m);
 	if (rename(path, aside) < 0)
 		return bb_err_errno(err, "cannot rename '%s'", path);
 	return store_meta_write_synced(m, err);
@@ -441,6 +447,7 @@ static int reap_one(const char *identity, struct bb_err *err)
 	m->exit_code = 125;
 	free(m->reason);
 	m->reason = strdup(killed_reason);
+	see_what_is_kept(m);
 	r = store_meta_write(m, err);
 	return r < 0 ? r : 1;
 }

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "home.h"
-#include "store/store.h"
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "store/store_impl.h"
 
 static char name_a[] = "dev-aaaaa", name_b[] = "dev-bbbbb", name_agent[] = "dev",
 	    name_backend[] = "namespace", name_label[] = "work";
@@ -154,6 +156,7 @@ static void a_killed_monitor_is_noticed_by_the_next_command(void **state)
 {
 	struct store_meta m = meta_of(name_a, NULL), *seen = NULL;
 	struct bb_err err = { 0 };
+	BB_AUTO_FREE char *kept = NULL;
 	int ready[2], told = 0;
 	pid_t monitor;
 	char byte;
@@ -173,10 +176,13 @@ static void a_killed_monitor_is_noticed_by_the_next_command(void **state)
 	assert_true(store_is_alive(name_a));
 	kill(monitor, SIGKILL);
 	waitpid(monitor, NULL, 0);
+	kept = store_state_path(name_a, "workspace.frames", &err); /* it had no time to say so */
+	assert_int_equal(bb_path_write_atomic(kept, "x", 1, 0600, &err), 0);
 
 	assert_int_equal(store_reap(count_reaped, &told, &err), 1);
 	assert_int_equal(told, 1);
 	assert_int_equal(store_meta_read(name_a, &seen, &err), 0);
+	assert_true(seen->workspace_kept && !seen->agent_kept);
 	assert_true(seen->has_ended);
 	assert_int_equal(seen->exit_code, 125);
 	assert_string_equal(seen->reason, "its monitor was killed");
